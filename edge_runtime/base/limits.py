@@ -1,0 +1,92 @@
+"""Every bound in one place, with its reason and what happens when it is reached.
+
+The asserts at the end relate bounds to one another: a change that breaks a relation fails at import.
+"""
+
+from __future__ import annotations
+
+from .units import DAY_MS, HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS
+
+# --- Encoding. Beyond any of these the bytes are refused before they are looked at further. ---
+INTEGER_MAX = 2**63 - 1  # SQLite's integer; ours in every field of an entry
+CBOR_DEPTH_MAX = 16
+ENTRY_BYTES_MAX = 64 * KIB  # one Noise message; fits a slow contact whole
+ENTRY_PARENTS_MAX = 16
+ENTRY_RECORDS_MAX = 64
+GRANT_BYTES_MAX = 4 * KIB
+ADVERT_BYTES_MAX = 8 * KIB
+GRANT_DEPTH_MAX = 5
+
+# --- Objects. ---
+# A result above this belongs into a blob; until blobs exist the outcome is `invalid` and says so.
+RESULT_BYTES_MAX = 16 * KIB
+ARGUMENTS_BYTES_MAX = 16 * KIB
+SIGNAL_BYTES_MAX = 16 * KIB
+ERROR_TEXT_BYTES_MAX = 1 * KIB  # a bounded digest: no secrets, no tracebacks in an object
+NAME_BYTES_MAX = 128
+LIST_ITEMS_MAX = 64  # needs, holders, readers, triggers named in one record
+OBJECT_ENTRIES_MAX = 10_000  # then the object is parked
+OBJECT_BYTES_MAX = 16 * MIB
+STEPS_WARN = 1_000  # `status` names the handler
+PUBLISHED_NAMES_MAX = 64
+INPUTS_MAX = 1_000  # signals held by one object; one more is refused where it is made
+LIFETIME_MS_DEFAULT = 30 * DAY_MS
+LIFETIME_MS_MAX = 3_650 * DAY_MS
+DORMANCY_MS_MAX = 30 * DAY_MS  # forced expiry of a dormancy that names none
+
+# --- Conditions and triggers. Refused where written; void in an entry. ---
+CONDITION_DEPTH_MAX = 8
+CONDITION_NODES_MAX = 64
+FACT_NAME_BYTES_MAX = 96
+FACT_VALUE_BYTES_MAX = 256
+FACTS_MAX = 1_000
+FACT_MAX_AGE_MS_DEFAULT = 10 * 365 * DAY_MS  # a fact set by hand holds until it is set again
+
+# --- Custody. ---
+OFFERS_MAX = 8  # candidates tried in a row, then dormant on peer(capability)
+OFFER_MS_MAX = 24 * HOUR_MS
+
+# --- Running programs. ---
+BODY_SLICE_MS_MAX = 1_000  # a body that does not come back is interrupted: `crashed`
+STEPS_IN_FLIGHT_MAX = 256  # per device; more wait in order
+WORKER_THREADS = 4  # plain functions; a hung one keeps its thread and is counted
+STEP_TIMEOUT_MS_DEFAULT = 10 * MINUTE_MS
+DEATHS_ELSEWHERE = 2  # process deaths in one step before the object is offered elsewhere
+DEATHS_MAX = 3  # before it is quarantined, over the whole chain
+RESUMPTIONS_PER_TURN_MAX = 1_000  # a body that takes more in one turn goes on in the next
+
+# --- The node thread. ---
+TURN_EVENTS_MAX = 256
+TURN_MS_MAX = 20
+INBOX_BYTES_MAX = 4 * MIB  # peers wait beyond it; completions never do
+STATE_CACHE_BYTES_MAX = 8 * MIB
+WAKES_PER_SECOND_MAX = 500
+
+# --- Contacts. ---
+FRAME_BYTES_MAX = 65_535
+HANDSHAKE_MS_MAX = 10 * SECOND_MS
+HALF_OPEN_MAX = 32  # handshakes under way in all
+HALF_OPEN_PER_ADDRESS_MAX = 4
+CONNECT_MS_MAX = 3 * SECOND_MS
+CONTACT_INFLIGHT_BYTES_MAX = 256 * KIB  # sent and not yet taken by the channel
+COMMIT_EVERY_MS = 50
+ADVERTS_MAX = 1_000
+PEERS_MAX = 64
+ASIDE_BYTES_MAX = 1 * MIB  # entries kept aside per contact while a parent or grant is missing
+HEADS_PER_MESSAGE_MAX = 500
+
+# --- Control socket. ---
+CONTROL_LINE_BYTES_MAX = 256 * KIB
+CONTROL_CLIENTS_MAX = 64
+
+# --- Time. ---
+TIMER_SLICE_MS_MAX = 30 * SECOND_MS  # no sleep of the host's timer is longer: clocks are read again
+SEQUENCE_BLOCK = 10_000  # reserved on disk before use
+
+assert RESULT_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX, "a result must fit one entry with its envelope"
+assert ARGUMENTS_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX
+assert ENTRY_BYTES_MAX < INBOX_BYTES_MAX
+assert ENTRY_BYTES_MAX <= ASIDE_BYTES_MAX
+assert OFFER_MS_MAX <= LIFETIME_MS_DEFAULT
+assert DEATHS_ELSEWHERE < DEATHS_MAX
+assert DORMANCY_MS_MAX <= LIFETIME_MS_MAX

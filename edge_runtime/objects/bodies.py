@@ -1,0 +1,277 @@
+"""The typed contents of the records that this version writes and reads.
+
+Each body has a clear part that every relay may read and, where it has content, a sealed part. Both are CBOR arrays
+(msgspec Structs, `array_like`), bounded, unknown fields refused. Order of fields is the contract of `docs/format.md`.
+
+A *call path* is text: `run/scope/name:counter`, e.g. `0/2/shoot:1`: run number, parent scope, the call's name
+and how often that name was called in the scope before. Source: ours, after Temporal's command matching.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ..base.limits import (
+    ARGUMENTS_BYTES_MAX,
+    ERROR_TEXT_BYTES_MAX,
+    INTEGER_MAX,
+    LIFETIME_MS_MAX,
+    LIST_ITEMS_MAX,
+    NAME_BYTES_MAX,
+    RESULT_BYTES_MAX,
+    SIGNAL_BYTES_MAX,
+)
+
+Unsigned = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
+Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
+ShortHash = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+Path = Annotated[str, Meta(min_length=1, max_length=512)]
+Text = Annotated[str, Meta(max_length=ERROR_TEXT_BYTES_MAX)]
+Names = Annotated[tuple[Name, ...], Meta(max_length=LIST_ITEMS_MAX)]
+Hashes = Annotated[tuple[Hash, ...], Meta(max_length=LIST_ITEMS_MAX)]
+Value = Annotated[bytes, Meta(max_length=RESULT_BYTES_MAX)]
+Tree = Annotated[bytes, Meta(max_length=8 * 1024)]  # canonical CBOR of a trigger or condition
+
+
+class Body(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Base of all bodies: immutable, spelled as a CBOR array in the order of its fields."""
+
+
+class EffectClass(IntEnum):
+    """What a step promises about running more than once; `docs/architecture.md` has the table."""
+
+    OBSERVE = 0
+    IDEMPOTENT = 1
+    BOUNDED = 2
+    EXCLUSIVE = 3
+    IRREVERSIBLE = 4
+
+
+class End(IntEnum):
+    """How an object ended."""
+
+    COMPLETED = 0
+    FAILED = 1
+    CANCELLED = 2
+    EXPIRED = 3
+
+
+# A pushback hint that is negative or unreadable: do not retry without another reason (gRPC A6).
+HINT_NEVER = INTEGER_MAX
+
+
+class Took(IntEnum):
+    """What resumed a body: the second half of a `took` record says which one."""
+
+    INPUT = 0  # ref: the input's entry id followed by its index among the records (2 bytes, big-endian)
+    TIMER = 1  # ref: the timer's path as UTF-8
+    CANCEL = 2  # ref: the entry id of the cancel_requested
+    CONDITION = 3  # ref: the path of the `until` as UTF-8
+    OBJECT = 4  # ref: the id of the object that ended
+
+
+# --- Clear parts -------------------------------------------------------------------------------------------------
+
+
+class CreatedClear(Body):
+    """Every relay reads it: what the object may be kept for, by whom, and for how long.
+
+    `holders` empty: every member of the roots' fleets may hold it; `readers` empty: every holder may read.
+    `recovery_ms` 0: never claimed by itself, else claimed after that time without sign of its custodian.
+    `may_signal` empty: every executor and operator of the fleets.
+    """
+
+    priority: Annotated[int, Meta(ge=0, le=15)]
+    lifetime_ms: Annotated[int, Meta(ge=1, le=LIFETIME_MS_MAX)]
+    holders: Hashes
+    readers: Hashes
+    needs: Names
+    recovery_ms: Unsigned
+    may_signal: Hashes
+    may_cancel: Hashes
+    roots: Annotated[tuple[Hash, ...], Meta(min_length=1, max_length=LIST_ITEMS_MAX)]
+    wall_ms: Unsigned
+    trust: Annotated[int, Meta(ge=0, le=4)]
+
+
+class OfferedClear(Body):
+    """Custody is offered to one device under the next epoch; `expires_age_ms` is an age of the object."""
+
+    to: Hash
+    epoch: Unsigned
+    expires_age_ms: Unsigned
+    reason: Text
+
+
+class AcceptedClear(Body):
+    """The receiver took custody: `offer` is the id of the entry that named it."""
+
+    offer: Hash
+    epoch: Unsigned
+
+
+class ClaimedClear(Body):
+    """Custody taken without an acceptance: a withdrawn or expired offer, recovery, or an operator's word."""
+
+    epoch: Unsigned
+    reason: Text
+
+
+class DormantClear(Body):
+    """When the dormancy ends at the latest, as an age of the object."""
+
+    expires_age_ms: Unsigned
+
+
+class TerminatedClear(Body):
+    """The object ended: how."""
+
+    end: Annotated[int, Meta(ge=0, le=3)]
+
+
+class HoldingClear(Body):
+    """An operator's hold (0), release (1) or resume (2)."""
+
+    what: Annotated[int, Meta(ge=0, le=2)]
+
+
+class Empty(Body):
+    """A clear or sealed part with nothing in it."""
+
+
+# --- Sealed parts ------------------------------------------------------------------------------------------------
+
+
+class CreatedSealed(Body):
+    """Intent, terms and origin.
+
+    `arguments` is the canonical CBOR of the user's value. `name` is empty for an unnamed object; `parent`, `path`
+    and `slot` are set for a child only. `attempts_max` 0 means no budget of attempts. `labels` are free words.
+    """
+
+    intent: Name
+    arguments: Annotated[bytes, Meta(max_length=ARGUMENTS_BYTES_MAX)]
+    name: Annotated[str, Meta(max_length=NAME_BYTES_MAX)]
+    parent: Annotated[bytes, Meta(max_length=32)]
+    path: Annotated[str, Meta(max_length=512)]
+    slot: Unsigned
+    attempts_max: Unsigned
+    labels: Names
+
+
+class SignalledSealed(Body):
+    """A named value for the body: promise completion, answer, message."""
+
+    name: Name
+    value: Annotated[bytes, Meta(max_length=SIGNAL_BYTES_MAX)]
+
+
+class CancelSealed(Body):
+    """Why somebody wants the object to end."""
+
+    reason: Text
+
+
+class ReenteredSealed(Body):
+    """Which triggers held, described for people, and the digest of the snapshot that was judged."""
+
+    triggers: tuple[Text, ...]
+    snapshot: Annotated[bytes, Meta(max_length=16)]
+
+
+class TookSealed(Body):
+    """The body was resumed by this one thing; `what` is a `Took`, `path` the waiting call's path (may be empty)."""
+
+    what: Annotated[int, Meta(ge=0, le=4)]
+    ref: Annotated[bytes, Meta(max_length=512)]
+    path: Annotated[str, Meta(max_length=512)]
+
+
+class LearnedSealed(Body):
+    """What the body read at a call path: a fact, a patched marker, keyed state."""
+
+    path: Path
+    value: Value
+
+
+class AttemptedSealed(Body):
+    """Durable before a gated effect acts."""
+
+    attempt: ShortHash
+    path: Path
+    fingerprint: ShortHash
+    effect: Annotated[int, Meta(ge=0, le=4)]
+    resource: Annotated[str, Meta(max_length=NAME_BYTES_MAX)]
+    verdict: Text
+
+
+class ExecutedSealed(Body):
+    """One try of one step and what came of it.
+
+    `is_final` true: this outcome resumes the body (the result, or the error it raises); false: the step is tried
+    again, here or elsewhere. `value` is the canonical CBOR of the result when the outcome is `ok`; `error` a bounded
+    text otherwise. `hint_ms` is the pushback that was asked for: null for none given, `HINT_NEVER` for one that
+    forbids or cannot be read (no timed retry). `deaths` counts process deaths during this step on this device.
+    """
+
+    attempt: ShortHash
+    try_number: Unsigned
+    path: Path
+    fingerprint: ShortHash
+    effect: Annotated[int, Meta(ge=0, le=4)]
+    peer: Annotated[str, Meta(max_length=NAME_BYTES_MAX)]
+    link: Annotated[str, Meta(max_length=NAME_BYTES_MAX)]
+    verdict: Text
+    outcome: Annotated[int, Meta(ge=0, le=31)]
+    is_final: bool
+    value: Value
+    error: Text
+    error_type: Annotated[str, Meta(max_length=NAME_BYTES_MAX)]
+    latency_ms: Unsigned
+    hint_ms: Unsigned | None
+    deaths: Unsigned
+    evidence: Text
+
+
+class DeniedSealed(Body):
+    """A verdict that kept a call from running: the rule, the policy's hash, what is waited for."""
+
+    path: Annotated[str, Meta(max_length=512)]
+    is_final: bool
+    rule: Text
+    policy: ShortHash
+    waits_for: Text
+
+
+class DormantSealed(Body):
+    """What wakes the object (canonical CBOR of the trigger's tree) and why it sleeps, for people."""
+
+    trigger: Tree
+    reason: Text
+
+
+class PublishedSealed(Body):
+    """A named value for onlookers (`show`), which the body set at a call path."""
+
+    path: Path
+    name: Name
+    value: Value
+
+
+class AgainSealed(Body):
+    """A new run begins with this state; no earlier call path is read from here on."""
+
+    run: Unsigned
+    state: Annotated[bytes, Meta(max_length=ARGUMENTS_BYTES_MAX)]
+
+
+class TerminatedSealed(Body):
+    """The result (canonical CBOR) of a completed object, or the error text of another end."""
+
+    value: Value
+    error: Text
+    error_type: Annotated[str, Meta(max_length=NAME_BYTES_MAX)]

@@ -9,6 +9,8 @@ from .units import DAY_MS, HOUR_MS, KIB, MIB, MINUTE_MS, SECOND_MS
 
 # --- Encoding. Beyond any of these the bytes are refused before they are looked at further. ---
 INTEGER_MAX = 2**63 - 1  # SQLite's integer; ours in every field of an entry
+VALUE_INTEGER_MIN = -(2**63)  # a user's value: what a 64-bit language holds, signed or not
+VALUE_INTEGER_MAX = 2**64 - 1  # CBOR's largest integer without a tag
 CBOR_DEPTH_MAX = 16
 ENTRY_BYTES_MAX = 64 * KIB  # one Noise message; fits a slow contact whole
 ENTRY_PARENTS_MAX = 16
@@ -75,6 +77,22 @@ PEERS_MAX = 64
 ASIDE_BYTES_MAX = 1 * MIB  # entries kept aside per contact while a parent or grant is missing
 HEADS_PER_MESSAGE_MAX = 500
 
+# --- Links and discovery. ---
+LINKS_MAX = 256  # a host of containers has hundreds of links; those beyond are not looked at
+LINK_ADDRESSES_MAX = 64  # per link; those beyond are not looked at
+LINK_EVENTS_MAX = 1_024  # not yet taken; beyond it they are dropped and the state is read anew
+LINK_READS_MAX = 5  # readings of the kernel's tables in a row that a change made inconsistent
+# A port of a bridge with spanning tree swallows what is sent for twice its forward delay of 15 s.
+DISCOVERY_REPEAT_MS = 40 * SECOND_MS
+DISCOVERY_PERIOD_MS = 1 * SECOND_MS  # RFC 6762 section 8.3: announcements at least one second apart
+DISCOVERY_DAMP_MS = 50  # events of one plug come within it; doubled while they go on
+DISCOVERY_SENDERS_MAX = 16  # Linux lets one socket join 20 groups (igmp_max_memberships)
+SIGHTING_ADDRESSES_MAX = 16  # of one peer, beyond it the rest is dropped
+SIGHTING_VALUE_BYTES_MAX = 64  # of one TXT value; a longer one refuses the sighting
+LOOKUPS_MAX = 16  # peers being asked for missing records; more come with their next announcement
+LOOKUP_MS_MAX = 3 * SECOND_MS
+GOODBYE_MS_MAX = 2 * SECOND_MS
+
 # --- Control socket. ---
 CONTROL_LINE_BYTES_MAX = 256 * KIB
 CONTROL_CLIENTS_MAX = 64
@@ -90,3 +108,5 @@ assert ENTRY_BYTES_MAX <= ASIDE_BYTES_MAX
 assert OFFER_MS_MAX <= LIFETIME_MS_DEFAULT
 assert DEATHS_ELSEWHERE < DEATHS_MAX
 assert DORMANCY_MS_MAX <= LIFETIME_MS_MAX
+assert DISCOVERY_DAMP_MS < DISCOVERY_PERIOD_MS < DISCOVERY_REPEAT_MS
+assert LINKS_MAX <= LINK_EVENTS_MAX

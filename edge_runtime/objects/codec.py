@@ -1,12 +1,13 @@
 """The one spelling of every value: deterministic CBOR, checked on the way in.
 
-`cbor2` does the work; this module holds the profile. Encoding refuses what the profile has no place for, decoding
-refuses every other spelling, so that equal values are equal bytes and a hash means one thing. A tag is refused at
-its head, before what it tags is read: the library's own handlers parse mail and patterns, and its shared references
-let 541 bytes cost 14 s in the check below (measured), each further level of them 40 times more.
+`cbor2` does the work; this module holds the profile. Encoding refuses what the profile has no place for,
+decoding refuses every other spelling, so that equal values are equal bytes and a hash means one thing. A tag
+is refused at its head, before what it tags is read: the library's own handlers parse mail and patterns, and
+its shared references let 541 bytes cost 14 s in the check below (measured), each further level 40 times more.
 
-Source: RFC 8949 section 4.2.1 (core deterministic encoding), narrowed: no tags, no indefinite lengths, no simple
-values but false, true, null; keys of one map all text or all unsigned; integers of entries 0 .. 2^63 - 1.
+Source: RFC 8949 section 4.2.1 (core deterministic encoding), narrowed: no tags, no indefinite lengths, no
+simple values but false, true, null; keys of one map all text or all unsigned; integers of entries
+0 .. 2^63 - 1.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ..base.limits import CBOR_DEPTH_MAX, INTEGER_MAX, VALUE_INTEGER_MAX, VALUE_
 
 
 class _NoTags(Mapping[int, Any]):
-    """The table in which `cbor2` looks up a tag's handler before it reads the tag's content: it holds none."""
+    """The table in which `cbor2` looks up a tag's handler before it reads what is tagged: it holds none."""
 
     def __getitem__(self, tag: int) -> Any:
         raise ValueError("tags have no place here")

@@ -1,0 +1,242 @@
+"""What may be asked over the control socket: one Struct per command, tagged by its name, bounded, parsed at the door.
+
+A request is one JSON line `{"command": "submit", "intent": …}`; `docs/control.md` lists them for other languages.
+OBJECT in a field is a full id (hex), a name given here, or a prefix of at least 4 hex digits.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import Meta, Struct
+
+from ..base.limits import LIFETIME_MS_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
+
+Word = Annotated[str, Meta(max_length=NAME_BYTES_MAX)]
+Words = Annotated[list[Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]], Meta(max_length=LIST_ITEMS_MAX)]
+Reference = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+DeviceText = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+
+
+class Base(Struct, frozen=True, forbid_unknown_fields=True, tag_field="command"):
+    """Base of all commands."""
+
+
+class Submit(Base, tag="submit"):
+    """Make an object. `arguments` is any JSON value; bytes may be given as `arguments_cbor` (hex) instead."""
+
+    intent: Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+    arguments: Any = None
+    arguments_cbor: Annotated[str, Meta(max_length=64 * 1024)] = ""
+    name: Word = ""
+    needs: Words = []
+    priority: Annotated[int, Meta(ge=0, le=15)] = 8
+    lifetime_ms: Annotated[int, Meta(ge=1, le=LIFETIME_MS_MAX)] | None = None
+    attempts_max: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    recovery_ms: Annotated[int, Meta(ge=0, le=LIFETIME_MS_MAX)] = 0
+    labels: Words = []
+    anyway: bool = False
+    wait: bool = False  # answer only when the object has ended
+
+
+class Show(Base, tag="show"):
+    """All about one object."""
+
+    object: Reference
+
+
+class Wait(Base, tag="wait"):
+    """Answer what `show` says once the object has ended."""
+
+    object: Reference
+
+
+class List(Base, tag="ls"):
+    """Rows of objects, newest first, at most `most`."""
+
+    status: Word = ""
+    by: Word = ""
+    most: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+
+
+class Trace(Base, tag="trace"):
+    """The records of one object in causal order; with `follow` new rows as they come."""
+
+    object: Reference
+    follow: bool = False
+
+
+class Explain(Base, tag="explain"):
+    """Why the object is where it is and when it will be looked at again."""
+
+    object: Reference
+
+
+class Signal(Base, tag="signal"):
+    """Give an object a named value."""
+
+    object: Reference
+    name: Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+    value: Any = None
+
+
+class Cancel(Base, tag="cancel"):
+    """Ask an object to end."""
+
+    object: Reference
+    reason: Word = ""
+
+
+class Hold(Base, tag="hold"):
+    """No new effects, for one object or (empty) for this device; survives a restart."""
+
+    object: Word = ""
+
+
+class Release(Base, tag="release"):
+    """End a hold."""
+
+    object: Word = ""
+
+
+class Resume(Base, tag="resume"):
+    """Wake a parked object (stuck, exhausted, quarantined, nondeterminism)."""
+
+    object: Reference
+
+
+class Claim(Base, tag="claim"):
+    """Take custody of an object whose custodian is lost. An operator's word."""
+
+    object: Reference
+
+
+class Hand(Base, tag="hand"):
+    """Offer custody of an object (or with empty `object` of all held here) to a device."""
+
+    to: DeviceText
+    object: Word = ""
+
+
+class FactSet(Base, tag="fact"):
+    """Set a fact of this device by hand. `value` null withdraws it."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+    value: Any
+    max_age_ms: Annotated[int, Meta(ge=1)] | None = None
+
+
+class Raise(Base, tag="event"):
+    """Raise a named event on this device (an edge)."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+
+
+class Facts(Base, tag="facts"):
+    """All facts, with age and origin."""
+
+
+class Peers(Base, tag="peers"):
+    """All devices known, and which are in contact."""
+
+
+class Contacts(Base, tag="contacts"):
+    """The last contacts, newest first."""
+
+    most: Annotated[int, Meta(ge=1, le=10_000)] = 100
+
+
+class Status(Base, tag="status"):
+    """The device in one object."""
+
+
+class Apps(Base, tag="apps"):
+    """Intents and versions, per device."""
+
+
+class Query(Base, tag="query"):
+    """Read-only SQL over the documented views."""
+
+    sql: Annotated[str, Meta(min_length=1, max_length=16 * 1024)]
+
+
+class Initialise(Base, tag="init"):
+    """Name this device."""
+
+    name: Word = ""
+
+
+class FleetCreate(Base, tag="fleet-create"):
+    """Make a root key here; this device becomes operator and executor of the new fleet."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+
+
+class FleetShow(Base, tag="fleet-show"):
+    """The fleets of this device."""
+
+
+class Grant(Base, tag="grant"):
+    """Sign a membership grant for a device; the answer holds the file's bytes in hex."""
+
+    device: Annotated[str, Meta(min_length=64, max_length=64)]
+    roles: Words
+    replaces: Word = ""
+
+
+class Join(Base, tag="join"):
+    """Take a membership: the hex of a grant file's bytes."""
+
+    file: Annotated[str, Meta(min_length=2, max_length=64 * 1024)]
+
+
+class Radio(Base, tag="radio"):
+    """Transmit nothing at all (`off`), or speak again; survives a restart."""
+
+    on: bool
+
+
+class Export(Base, tag="export"):
+    """Read one object's capsule; rows of hex chunks, the last row says how many entries."""
+
+    object: Reference
+
+
+class Import(Base, tag="import"):
+    """One piece of a capsule, in hex; the host gathers the pieces and turns the whole into an `Imported` event."""
+
+    chunk: Annotated[str, Meta(max_length=128 * 1024)]
+    is_last: bool = True
+
+
+Command: TypeAlias = (
+    Submit
+    | Show
+    | Wait
+    | List
+    | Trace
+    | Explain
+    | Signal
+    | Cancel
+    | Hold
+    | Release
+    | Resume
+    | Claim
+    | Hand
+    | FactSet
+    | Raise
+    | Facts
+    | Peers
+    | Contacts
+    | Status
+    | Apps
+    | Query
+    | Initialise
+    | FleetCreate
+    | FleetShow
+    | Grant
+    | Join
+    | Radio
+    | Export
+    | Import
+)

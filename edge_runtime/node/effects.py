@@ -1,0 +1,118 @@
+"""Everything a node asks of the machine: a closed union. Handed out only after the commit that decided it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+
+from ..base.errors import UsageError
+
+
+class Stage(Enum):
+    """The eight stages of an object's data; the same words in notes, logs, `trace` and plays."""
+
+    ENTERED = "entered"
+    VERIFIED = "verified"
+    STORED = "stored"
+    WOKEN = "woken"
+    JUDGED = "judged"
+    EXECUTED = "executed"
+    APPENDED = "appended"
+    GOSSIPED = "gossiped"
+
+
+@dataclass(frozen=True, slots=True)
+class StartStep:
+    """Run this function now: coroutine functions on the loop, plain ones in a worker thread.
+
+    The host answers with exactly one `StepEnded`, also when the step is stopped or times out.
+
+    Attributes:
+        attempt: 16 bytes, the idempotency key: `current_attempt().id` inside the step.
+        timeout_ms: then the outcome is `timeout`; a thread's late result is discarded.
+    """
+
+    object: bytes
+    path: str
+    attempt: bytes
+    try_number: int
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopStep:
+    """Nobody waits for this step any more: cancel it if that can be done. Its `StepEnded` still comes."""
+
+    object: bytes
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a request, or one row of it.
+
+    Attributes:
+        value: JSON-able plain value (dict, list, text, numbers); None where `error` is set.
+        error: what the asker should change.
+        is_last: False for rows of a stream (`trace --follow`); then more answers with this ticket come.
+    """
+
+    ticket: int
+    value: Any = None
+    error: UsageError | None = None
+    is_last: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Hand these messages to the contact's channel, in order; `Drained` says when the channel took them."""
+
+    contact: int
+    messages: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End this contact with an authenticated goodbye."""
+
+    contact: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipChanged:
+    """The fleets, grants or the radio's state of this device changed: the host reads `node.membership()` again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth a line in a log. Levels: contact, custody, end, parked and refused are info, stages debug."""
+
+    stage: Stage
+    object: bytes
+    fields: dict[str, Any] = field(default_factory=dict)
+    is_info: bool = False
+
+
+Effect: TypeAlias = StartStep | StopStep | Answer | Send | Close | MembershipChanged | Note
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one call of `Node.handle` came to.
+
+    Attributes:
+        appends: how many entries were appended or stored.
+        effects: in order; to be handed out after the commit only.
+        alarm_boot_ms: when the node wants `TimeCame` next, in boot ms; None for never. The last turn's alarm rules.
+    """
+
+    appends: int = 0
+    effects: list[Effect] = field(default_factory=list)
+    alarm_boot_ms: int | None = None

@@ -1,0 +1,187 @@
+"""Everything that can happen to a node: a closed union. The host makes events, the node handles them.
+
+Order inside one drain of the inbox: completions and timers first (`is_own`), then askers, then peers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..objects.entries import Entry
+from .commands import Command
+from .messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A person or program asked something over the control socket.
+
+    Attributes:
+        ticket: number that the host gave this request; the answer carries it. Unique while the process lives.
+        command: what is asked, parsed and bounded.
+    """
+
+    ticket: int
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class AskerGone:
+    """Whoever held this ticket hung up: forget waits and follows for it."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A step that `StartStep` released came back.
+
+    Attributes:
+        object, path, attempt, try_number: as in the `StartStep`.
+        value: canonical CBOR of the result, at most RESULT_BYTES_MAX, if outcome is OK, else empty.
+        outcome: number of `judge.outcomes.Outcome`.
+        error, error_type: bounded text for people, empty if OK.
+        hint_ms: pushback asked for by the other side; None for none, `HINT_NEVER` for an unreadable one.
+        latency_ms: from release to return, by the boot clock.
+    """
+
+    object: bytes
+    path: str
+    attempt: bytes
+    try_number: int
+    value: bytes = b""
+    outcome: int = 0
+    error: str = ""
+    error_type: str = ""
+    hint_ms: int | None = None
+    latency_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCame:
+    """The armed alarm is due, or the host read the clocks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactRead:
+    """A sensor, a link or a user says what a fact is now.
+
+    `value` None withdraws the fact; `max_age_ms` None takes the default of `base.limits`.
+    """
+
+    name: str
+    value: bool | int | float | str | None
+    origin: str
+    max_age_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventHappened:
+    """An edge on this device, by name; objects that wait with `event(name)` reenter."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactOpened:
+    """Both ends of a channel have verified each other.
+
+    Attributes:
+        contact: number that the host gave this contact, rising while the process lives.
+        device: the peer's Ed25519 public key.
+        grants: COSE bytes of the grants that the peer presented; at least one was checked against our roots.
+        link: kind of link, such as `lan` or `static`.
+        address: for people.
+        initiated: this side dialled.
+    """
+
+    contact: int
+    device: bytes
+    grants: tuple[bytes, ...]
+    link: str
+    address: str
+    initiated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A peer's message, decoded and bounded.
+
+    `entries` are the verified entries of an `Entries` message, in its order; those that failed are counted in
+    `refused` and are not here.
+    """
+
+    contact: int
+    message: Message
+    entries: tuple[Entry, ...] = ()
+    refused: int = 0
+    bytes_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """The channel took this many of the bytes that `Send` handed over: more may be sent."""
+
+    contact: int
+    bytes_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContactEnded:
+    """A contact closed or was lost; what was not received is asked for again at the next one."""
+
+    contact: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A capsule was read and every entry's own signature holds: the same checks and dedupe as from a peer.
+
+    Attributes:
+        ticket: whom to answer.
+        grants: COSE bytes. `entries`: in the capsule's order. `age_ms`, `wall_ms`, `trust`: of the header.
+    """
+
+    ticket: int
+    object: bytes
+    grants: tuple[bytes, ...]
+    entries: tuple[Entry, ...]
+    age_ms: int
+    age_is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """First event of every process: derive the effects that the store says are due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Run a function on the node thread inside a turn; for host code that must see the store (export, tests)."""
+
+    function: Callable[[], None]
+
+
+Event: TypeAlias = (
+    Asked
+    | AskerGone
+    | StepEnded
+    | TimeCame
+    | FactRead
+    | EventHappened
+    | ContactOpened
+    | Heard
+    | Drained
+    | ContactEnded
+    | Imported
+    | Restored
+    | Called
+)
+
+
+def is_own(event: Event) -> bool:
+    """Say whether an event is a completion or a timer: these go first and are never refused for space."""
+    return isinstance(event, (StepEnded, TimeCame, Restored, Drained, ContactEnded))

@@ -1,0 +1,119 @@
+"""What two devices say to each other inside a contact: one CBOR array a message, its first item the number.
+
+Decoding is strict and bounded; what does not fit is a `PeerError` and ends the contact. Source: ours, `docs/format.md`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ..base.errors import PeerError
+from ..base.limits import (
+    ADVERT_BYTES_MAX,
+    ENTRY_BYTES_MAX,
+    ENTRY_PARENTS_MAX,
+    GRANT_BYTES_MAX,
+    HEADS_PER_MESSAGE_MAX,
+    INTEGER_MAX,
+)
+from ..objects.codec import decode as decode_cbor
+from ..objects.codec import encode as encode_cbor
+
+Unsigned = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
+Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
+# The heads of one object; an object with more (a swarm of unordered inputs) tells its newest ones.
+HashList = Annotated[tuple[Hash, ...], Meta(max_length=ENTRY_PARENTS_MAX * 4)]
+
+
+class Refusal(IntEnum):
+    """Why a device does not take custody. 3, 4, 7, 8 are the reason codes of RFC 5050 section 6.1.1."""
+
+    REDUNDANT = 3
+    STORAGE = 4
+    NO_CONTACT = 7
+    UNINTELLIGIBLE = 8
+    INCAPABLE = 32
+    POLICY = 33
+    VERSION = 34
+
+
+class Wire(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Base of all messages."""
+
+
+class Hello(Wire, tag=1):
+    """First message of each side: clock, and a digest of all heads this side would show this peer."""
+
+    name: Annotated[str, Meta(max_length=128)]
+    wall_ms: Unsigned
+    trust: Annotated[int, Meta(ge=0, le=4)]
+    digest: Hash
+    objects: Unsigned
+
+
+class Adverts(Wire, tag=2):
+    """Signed adverts, own one first."""
+
+    items: Annotated[tuple[Annotated[bytes, Meta(max_length=ADVERT_BYTES_MAX)], ...], Meta(max_length=64)]
+
+
+class Head(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One object and its heads, ascending."""
+
+    object: Hash
+    heads: HashList
+
+
+class Heads(Wire, tag=3):
+    """Heads of objects this side holds, most urgent first; `is_last` ends the list."""
+
+    items: Annotated[tuple[Head, ...], Meta(max_length=HEADS_PER_MESSAGE_MAX)]
+    is_last: bool
+
+
+class Want(Wire, tag=4):
+    """Send me what is not behind these heads (empty: everything) of each object, in this order."""
+
+    items: Annotated[tuple[Head, ...], Meta(max_length=HEADS_PER_MESSAGE_MAX)]
+
+
+class Entries(Wire, tag=5):
+    """Entries of one object in causal order, with the grants they need and the object's age now."""
+
+    object: Hash
+    grants: Annotated[tuple[Annotated[bytes, Meta(max_length=GRANT_BYTES_MAX)], ...], Meta(max_length=64)]
+    entries: Annotated[tuple[Annotated[bytes, Meta(max_length=ENTRY_BYTES_MAX)], ...], Meta(max_length=256)]
+    age_ms: Unsigned
+    age_is_exact: bool
+
+
+class Refuse(Wire, tag=6):
+    """I do not take custody of this object under this offer."""
+
+    object: Hash
+    offer: Hash
+    reason: Annotated[int, Meta(ge=0, le=255)]
+
+
+Message: TypeAlias = Hello | Adverts | Heads | Want | Entries | Refuse
+
+
+def encode_message(message: Message) -> bytes:
+    """Return the bytes of a message."""
+    return encode_cbor(msgspec.to_builtins(message, builtin_types=(bytes,)))
+
+
+def decode_message(data: bytes) -> Message:
+    """Return the message.
+
+    Raises:
+        PeerError: `message`; the caller closes the contact and counts it.
+    """
+    try:
+        return msgspec.convert(decode_cbor(data), Message, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise PeerError("message", str(error)[:120]) from None

@@ -1,0 +1,111 @@
+"""Records: what one turn did, or what one input says. Typed bodies on top of bytes that any relay may carry.
+
+A record is `[kind, clear, sealed or null]`. The first byte of `sealed` names how it is sealed: 0 plain CBOR follows;
+1 is kept for XChaCha20-Poly1305 under the object's content key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ..base.errors import PeerError
+from . import bodies as b
+from .codec import decode, encode
+from .kinds import Kind, is_input, is_turn
+
+PLAIN = b"\x00"
+
+# Which bodies a kind has: (clear, sealed). A kind that is not here is carried, verified and exported as opaque.
+SHAPES: dict[int, tuple[type[b.Body], type[b.Body] | None]] = {
+    Kind.SIGNALLED: (b.Empty, b.SignalledSealed),
+    Kind.CANCEL_REQUESTED: (b.Empty, b.CancelSealed),
+    Kind.HOLDING: (b.HoldingClear, None),
+    Kind.CREATED: (b.CreatedClear, b.CreatedSealed),
+    Kind.REENTERED: (b.Empty, b.ReenteredSealed),
+    Kind.TOOK: (b.Empty, b.TookSealed),
+    Kind.LEARNED: (b.Empty, b.LearnedSealed),
+    Kind.ATTEMPTED: (b.Empty, b.AttemptedSealed),
+    Kind.EXECUTED: (b.Empty, b.ExecutedSealed),
+    Kind.DENIED: (b.Empty, b.DeniedSealed),
+    Kind.DORMANT: (b.DormantClear, b.DormantSealed),
+    Kind.PUBLISHED: (b.Empty, b.PublishedSealed),
+    Kind.OFFERED: (b.OfferedClear, None),
+    Kind.ACCEPTED: (b.AcceptedClear, None),
+    Kind.CLAIMED: (b.ClaimedClear, None),
+    Kind.AGAIN: (b.Empty, b.AgainSealed),
+    Kind.TERMINATED: (b.TerminatedClear, b.TerminatedSealed),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as bytes. `clear` was checked against its shape if the kind is known here; `sealed` was not."""
+
+    kind: int
+    clear: bytes
+    sealed: bytes | None
+
+
+def make(kind: Kind, clear: b.Body, sealed: b.Body | None = None) -> Record:
+    """Return the record of these bodies. The pair must be that of `SHAPES`: anything else is a bug here."""
+    clear_type, sealed_type = SHAPES[kind]
+    assert type(clear) is clear_type and (sealed is None if sealed_type is None else type(sealed) is sealed_type)
+    sealed_bytes = None if sealed is None else PLAIN + _spell(sealed)
+    return Record(int(kind), _spell(clear), sealed_bytes)
+
+
+def read_clear(record: Record) -> b.Body | None:
+    """Return the clear body, or None for a kind that is opaque here.
+
+    Raises:
+        PeerError: `record`: the clear bytes do not have the kind's shape; intake refuses the entry.
+    """
+    shape = SHAPES.get(record.kind)
+    return None if shape is None else _parse(record.clear, shape[0])
+
+
+def read_sealed(record: Record) -> b.Body | None:
+    """Return the sealed body; None where there is none, it is withheld here, or the kind is opaque.
+
+    Raises:
+        PeerError: `record`: malformed; the entry is kept and void, since only readers can tell.
+    """
+    shape = SHAPES.get(record.kind)
+    if shape is None or shape[1] is None:
+        return None
+    if record.sealed is None or record.sealed[:1] != PLAIN:
+        return None
+    return _parse(record.sealed[1:], shape[1])
+
+
+def check_record(item: Any) -> Record:
+    """Return a decoded array item as a `Record`, clear part checked.
+
+    Raises:
+        PeerError: `record`; intake refuses the entry.
+    """
+    match item:
+        case [int() as kind, bytes() as clear, (bytes() | None) as sealed] if type(kind) is int:
+            if not (is_input(kind) or is_turn(kind)):
+                raise PeerError("record", f"kind {kind} is neither input nor turn")
+            record = Record(kind, clear, sealed)
+            if kind in SHAPES:
+                read_clear(record)
+            else:
+                decode(clear)
+            return record
+    raise PeerError("record", "not [kind, clear, sealed]")
+
+
+def _spell(body: b.Body) -> bytes:
+    return encode(msgspec.to_builtins(body, builtin_types=(bytes,)))
+
+
+def _parse(data: bytes, shape: type[b.Body]) -> b.Body:
+    try:
+        return msgspec.convert(decode(data), shape, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise PeerError("record", f"{shape.__name__}: {str(error)[:100]}") from None

@@ -1,4 +1,4 @@
-"""Laws of the codec: round trip, one canonical spelling, and agreement with a decoder that shares no code with it."""
+"""Laws of the codec: round trip, one canonical spelling, agreement with a decoder of foreign make."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ def values(leaves: st.SearchStrategy[Any], key_max: int) -> st.SearchStrategy[An
     """Values of a few levels over the given leaves, with both kinds of maps."""
     return st.recursive(
         st.none() | st.booleans() | st.binary(max_size=30) | texts | leaves,
-        lambda inner: st.lists(inner, max_size=5)
-        | st.dictionaries(texts, inner, max_size=5)
-        | st.dictionaries(st.integers(0, key_max), inner, max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=5)
+            | st.dictionaries(texts, inner, max_size=5)
+            | st.dictionaries(st.integers(0, key_max), inner, max_size=5)
+        ),
         max_leaves=20,
     )
 
@@ -134,13 +136,16 @@ def test_depth_is_bounded_alike_on_the_way_in_and_out(depth: int, level: bytes) 
         codec.decode(spelled)
 
 
-@given(st.sampled_from([{True: 0}, {-1: 0}, {b"k": 0}, {None: 0}, {0: 0, "a": 0}, {1.0: 0}, {2**64: 0}, {(): 0}]))
-def test_a_map_with_a_key_outside_the_profile_cannot_be_recorded(value: Any) -> None:
-    with pytest.raises(ValueError, match="key"):
-        codec.encode_value(value)
+@pytest.mark.parametrize("key", [True, -1, b"k", None, 1.0, 2**64, ()])
+def test_a_map_with_a_key_outside_the_profile_cannot_be_recorded(key: Any) -> None:
+    for value in ({key: 0}, {"a": 0, key: 0}, {0: 0, "a": 0}):
+        with pytest.raises(ValueError, match="key"):
+            codec.encode_value(value)
 
 
-@given(st.sampled_from([2**64, -(2**63) - 1, float("nan"), float("inf"), {1, 2}, object(), "\ud800", 1j]))
+@pytest.mark.parametrize(
+    "value", [2**64, -(2**63) - 1, float("nan"), float("inf"), {1}, object(), "\ud800", 1j]
+)
 def test_a_value_outside_the_profile_cannot_be_recorded(value: Any) -> None:
     with pytest.raises(ValueError):
         codec.encode_value([value])
@@ -148,7 +153,7 @@ def test_a_value_outside_the_profile_cannot_be_recorded(value: Any) -> None:
         cbor_strict.encode([value], USER)
 
 
-@given(st.sampled_from([2**63, -1, 1.5, {2**63: 0}]))
+@pytest.mark.parametrize("value", [2**63, -1, 1.5, {2**63: 0}])
 def test_what_only_a_user_may_record_has_no_place_in_our_structures(value: Any) -> None:
     spelled = cbor_strict.encode(value, USER)
     assert same(codec.decode_value(spelled), value)

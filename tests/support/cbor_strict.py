@@ -1,11 +1,11 @@
 """A second decoder and encoder of the strict profile, written from RFC 8949 alone, for differential tests.
 
-It shares no code with `edge_runtime.objects.codec` and never imports `cbor2`: where the two disagree on any bytes, one
-of them is wrong. It prefers plainness to speed: one function per major type, one byte position carried along.
+It shares no code with `edge_runtime.objects.codec` and never imports `cbor2`: where the two disagree on any
+bytes, one of them is wrong. It prefers plainness to speed: one byte position is carried along.
 
-Source: RFC 8949 section 3 (heads), 3.3 (floats), 4.2.1 (shortest heads, map keys in bytewise order), narrowed as the
-format says: no tags, no indefinite lengths, no simple values but false, true, null; keys of one map all text or all
-unsigned; depth 16; integers and floats by `Profile`.
+Source: RFC 8949 section 3 (heads), 3.3 (floats), 4.2.1 (shortest heads, map keys in bytewise order), narrowed
+as the format says: no tags, no indefinite lengths, no simple values but false, true, null; keys of one map
+all text or all unsigned; depth 16; integers and floats by `Profile`.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _spell(value: Any, profile: Profile, depth: int) -> bytes:
             raise Refused("integer out of range")
         return _spell_head(UNSIGNED, value) if value >= 0 else _spell_head(NEGATIVE, -1 - value)
     if kind is bytes:
-        return _spell_head(BYTES, len(value)) + value
+        return _spell_head(BYTES, len(value)) + bytes(value)
     if kind is str:
         return _spell_text(value)
     if kind is float and profile.floats and math.isfinite(value):
@@ -210,7 +210,7 @@ def _float(number: float) -> bytes:
     """Return the shortest spelling that comes back as the same number."""
     for detail, form in ((HALF, ">e"), (SINGLE, ">f")):
         try:
-            bits = struct.pack(form, number)
+            bits: bytes = struct.pack(form, number)
         except OverflowError:
             continue
         if struct.unpack(form, bits)[0] == number:

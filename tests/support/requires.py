@@ -1,0 +1,132 @@
+"""What a test needs of the machine: missing means *skipped by name*, or failed under `EDGE_REQUIRE=all`.
+
+A test, fixture or module calls `require("netns", "command:nft")` before it starts. Names are a closed list
+(`CONDITIONS`) plus the families `command:NAME` (an executable on PATH) and `module:NAME` (an importable
+package), so that a misspelt name is an error and not a skip.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+VARIABLE = "EDGE_REQUIRE"
+
+
+def must_all_run() -> bool:
+    """Whether a skip counts as a failure here (CI).
+
+    Raises:
+        pytest.UsageError: the variable is set to something else than `all` or nothing.
+    """
+    value = os.environ.get(VARIABLE, "")
+    if value not in ("", "all"):
+        raise pytest.UsageError(f"{VARIABLE} is {value!r}: set it to 'all', or unset it")
+    return value == "all"
+
+
+def require(*names: str) -> None:
+    """Skip the test (or the module, at its top) unless this machine has all of the named things.
+
+    `tests/conftest.py` turns the skip into a failure where all must run, and lists it at the end of the run.
+
+    Raises:
+        KeyError: no condition has that name.
+    """
+    for name in names:
+        problem = missing(name)
+        if problem is not None:
+            pytest.skip(f"needs {name}: {problem}", allow_module_level=True)
+
+
+def missing(name: str) -> str | None:
+    """Return None if the named thing is here, else what is missing and how to get it.
+
+    Raises:
+        KeyError: no condition has that name.
+    """
+    family, _, detail = name.partition(":")
+    if detail and family == "command":
+        return None if shutil.which(detail) else f"no executable {detail} on PATH"
+    if detail and family == "module":
+        return None if importlib.util.find_spec(detail) else f"package {detail} is not installed"
+    return CONDITIONS[name]()
+
+
+@cache
+def other_python() -> str | None:
+    """Return an interpreter of another minor version that can import the package's dependencies, or None.
+
+    `EDGE_PYTHON_OTHER` names it; `.ci/run` makes one.
+    """
+    path = os.environ.get("EDGE_PYTHON_OTHER", "")
+    if not path:
+        return None
+    code = "import sys, cbor2, nacl, msgspec; print(*sys.version_info[:2])"
+    answer = subprocess.run([path, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    if answer.returncode != 0:
+        raise pytest.UsageError(f"EDGE_PYTHON_OTHER={path} does not run: {answer.stderr.strip()[-300:]}")
+    same = answer.stdout.split() == [str(part) for part in sys.version_info[:2]]
+    return None if same else path
+
+
+def _root() -> str | None:
+    return None if os.geteuid() == 0 else "run as root"
+
+
+@cache
+def _netns() -> str | None:
+    """Asked of the kernel, not guessed: containers often have root and `ip` and still may not unshare."""
+    if problem := _root() or missing("command:ip"):
+        return problem
+    pair = "ip link add edgeprobe0 type veth peer name edgeprobe1 && ip link set lo up"
+    return _try(["unshare", "--net", "sh", "-c", pair], "this kernel gives no network namespaces with veth")
+
+
+@cache
+def _mount_namespace() -> str | None:
+    if problem := _root():
+        return problem
+    with tempfile.TemporaryDirectory() as folder:
+        mount = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", folder]
+        return _try(mount, "this kernel gives no mount namespaces")
+
+
+def _systemd_nspawn() -> str | None:
+    if missing("command:systemd-nspawn"):
+        return "install systemd-container"
+    return _root() or _mount_namespace()
+
+
+def _systemd_analyze() -> str | None:
+    return None if shutil.which("systemd-analyze") else "install systemd"
+
+
+def _python_other() -> str | None:
+    return None if other_python() else "set EDGE_PYTHON_OTHER to a Python of another minor version"
+
+
+def _try(command: list[str], problem: str) -> str | None:
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{problem}: {error}"
+    return None if answer.returncode == 0 else f"{problem}: {answer.stderr.strip()[:200]}"
+
+
+CONDITIONS: dict[str, Callable[[], str | None]] = {
+    "root": _root,
+    "netns": _netns,
+    "mount-namespace": _mount_namespace,
+    "systemd-nspawn": _systemd_nspawn,
+    "systemd-analyze": _systemd_analyze,
+    "python-other": _python_other,
+}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..objects.entries import Entry
+from ..objects.keys import SigningKey
 from .commands import Command
 from .messages import Message
 
@@ -154,6 +155,15 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetMade:
+    """The host made a root key and stored it safely (`FleetCreate`, or the fleet of one of a first start)."""
+
+    ticket: int
+    name: str
+    key: SigningKey
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """First event of every process: derive the effects that the store says are due."""
 
@@ -177,6 +187,7 @@ Event: TypeAlias = (
     | Drained
     | ContactEnded
     | Imported
+    | FleetMade
     | Restored
     | Called
 )

@@ -9,6 +9,7 @@ Source: RFC 6762 (multicast DNS), RFC 6763 (service discovery); zeroconf 0.150 a
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ from ..base.limits import GOODBYE_MS_MAX, LOOKUP_MS_MAX
 
 SERVICE = "_edge-runtime._tcp.local."
 TYPE_SRV = 33  # RFC 2782
+# What RFC 6762 section 10.2 gives a record that a newer announcement no longer has. The library renews that
+# second with each announcement, so that an old address would outlive the 40 s in which a peer repeats itself.
+FLUSHED_TTL_S = 1
 REFRESH_S_MAX = 5  # opening sockets takes milliseconds; the library waits up to 9 s for its own start
 
 # An IPv4 or IPv6 address of ours, or the index of an interface whose first IPv6 address is meant.
@@ -154,18 +158,19 @@ class Responder:
         if self._library is None:
             return None
         info = AsyncServiceInfo(SERVICE, f"{instance}.{SERVICE}")
-        return _found(instance, info) if info.load_from_cache(self._library.zeroconf) else None
+        zeroconf = self._library.zeroconf
+        return _found(zeroconf, instance, info) if info.load_from_cache(zeroconf) else None
 
     async def ask(self, instance: str) -> Found | None:
         """Ask the peer for the records that are missing; None when it does not answer in time."""
         if self._library is None:
             return None
-        info = AsyncServiceInfo(SERVICE, f"{instance}.{SERVICE}")
+        zeroconf, info = self._library.zeroconf, AsyncServiceInfo(SERVICE, f"{instance}.{SERVICE}")
         try:
-            is_found = await info.async_request(self._library.zeroconf, LOOKUP_MS_MAX)
+            is_found = await info.async_request(zeroconf, LOOKUP_MS_MAX)
         except Error:
             return None  # closed meanwhile
-        return _found(instance, info) if is_found else None
+        return _found(zeroconf, instance, info) if is_found else None
 
     async def close(self) -> None:
         """Say goodbye (three packets in 250 ms) and close every socket; may be called twice."""
@@ -243,6 +248,16 @@ def _info_of(service: Service) -> ServiceInfo:
     )
 
 
-def _found(instance: str, info: ServiceInfo) -> Found:
+def _found(zeroconf: Zeroconf, instance: str, info: ServiceInfo) -> Found:
+    flushed = {
+        getattr(record, "address", b"")
+        for record in zeroconf.cache.entries_with_name(info.server or "")
+        if record.ttl <= FLUSHED_TTL_S
+    }
+    addresses = [
+        text
+        for text in info.parsed_scoped_addresses()
+        if ipaddress.ip_address(text.partition("%")[0]).packed not in flushed
+    ]
     pairs = tuple((key, value) for key, value in info.decoded_properties.items() if value is not None)
-    return Found(instance, info.port or 0, pairs, tuple(info.parsed_scoped_addresses()))
+    return Found(instance, info.port or 0, pairs, tuple(addresses))

@@ -22,7 +22,7 @@ class Base(Struct, frozen=True, forbid_unknown_fields=True, tag_field="command")
     """Base of all commands."""
 
 
-class Submit(Base, tag="submit"):
+class Submit(Base, frozen=True, tag="submit"):
     """Make an object. `arguments` is any JSON value; bytes may be given as `arguments_cbor` (hex) instead."""
 
     intent: Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
@@ -39,19 +39,19 @@ class Submit(Base, tag="submit"):
     wait: bool = False  # answer only when the object has ended
 
 
-class Show(Base, tag="show"):
+class Show(Base, frozen=True, tag="show"):
     """All about one object."""
 
     object: Reference
 
 
-class Wait(Base, tag="wait"):
+class Wait(Base, frozen=True, tag="wait"):
     """Answer what `show` says once the object has ended."""
 
     object: Reference
 
 
-class List(Base, tag="ls"):
+class List(Base, frozen=True, tag="ls"):
     """Rows of objects, newest first, at most `most`."""
 
     status: Word = ""
@@ -59,20 +59,20 @@ class List(Base, tag="ls"):
     most: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
 
 
-class Trace(Base, tag="trace"):
+class Trace(Base, frozen=True, tag="trace"):
     """The records of one object in causal order; with `follow` new rows as they come."""
 
     object: Reference
     follow: bool = False
 
 
-class Explain(Base, tag="explain"):
+class Explain(Base, frozen=True, tag="explain"):
     """Why the object is where it is and when it will be looked at again."""
 
     object: Reference
 
 
-class Signal(Base, tag="signal"):
+class Signal(Base, frozen=True, tag="signal"):
     """Give an object a named value."""
 
     object: Reference
@@ -80,45 +80,45 @@ class Signal(Base, tag="signal"):
     value: Any = None
 
 
-class Cancel(Base, tag="cancel"):
+class Cancel(Base, frozen=True, tag="cancel"):
     """Ask an object to end."""
 
     object: Reference
     reason: Word = ""
 
 
-class Hold(Base, tag="hold"):
+class Hold(Base, frozen=True, tag="hold"):
     """No new effects, for one object or (empty) for this device; survives a restart."""
 
     object: Word = ""
 
 
-class Release(Base, tag="release"):
+class Release(Base, frozen=True, tag="release"):
     """End a hold."""
 
     object: Word = ""
 
 
-class Resume(Base, tag="resume"):
+class Resume(Base, frozen=True, tag="resume"):
     """Wake a parked object (stuck, exhausted, quarantined, nondeterminism)."""
 
     object: Reference
 
 
-class Claim(Base, tag="claim"):
+class Claim(Base, frozen=True, tag="claim"):
     """Take custody of an object whose custodian is lost. An operator's word."""
 
     object: Reference
 
 
-class Hand(Base, tag="hand"):
+class Hand(Base, frozen=True, tag="hand"):
     """Offer custody of an object (or with empty `object` of all held here) to a device."""
 
     to: DeviceText
     object: Word = ""
 
 
-class FactSet(Base, tag="fact"):
+class FactSet(Base, frozen=True, tag="fact"):
     """Set a fact of this device by hand. `value` null withdraws it."""
 
     name: Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
@@ -126,57 +126,57 @@ class FactSet(Base, tag="fact"):
     max_age_ms: Annotated[int, Meta(ge=1)] | None = None
 
 
-class Raise(Base, tag="event"):
+class Raise(Base, frozen=True, tag="event"):
     """Raise a named event on this device (an edge)."""
 
     name: Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 
 
-class Facts(Base, tag="facts"):
+class Facts(Base, frozen=True, tag="facts"):
     """All facts, with age and origin."""
 
 
-class Peers(Base, tag="peers"):
+class Peers(Base, frozen=True, tag="peers"):
     """All devices known, and which are in contact."""
 
 
-class Contacts(Base, tag="contacts"):
+class Contacts(Base, frozen=True, tag="contacts"):
     """The last contacts, newest first."""
 
     most: Annotated[int, Meta(ge=1, le=10_000)] = 100
 
 
-class Status(Base, tag="status"):
+class Status(Base, frozen=True, tag="status"):
     """The device in one object."""
 
 
-class Apps(Base, tag="apps"):
+class Apps(Base, frozen=True, tag="apps"):
     """Intents and versions, per device."""
 
 
-class Query(Base, tag="query"):
+class Query(Base, frozen=True, tag="query"):
     """Read-only SQL over the documented views."""
 
     sql: Annotated[str, Meta(min_length=1, max_length=16 * 1024)]
 
 
-class Initialise(Base, tag="init"):
+class Initialise(Base, frozen=True, tag="init"):
     """Name this device."""
 
     name: Word = ""
 
 
-class FleetCreate(Base, tag="fleet-create"):
+class FleetCreate(Base, frozen=True, tag="fleet-create"):
     """Make a root key here; this device becomes operator and executor of the new fleet."""
 
     name: Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 
 
-class FleetShow(Base, tag="fleet-show"):
+class FleetShow(Base, frozen=True, tag="fleet-show"):
     """The fleets of this device."""
 
 
-class Grant(Base, tag="grant"):
+class Grant(Base, frozen=True, tag="grant"):
     """Sign a membership grant for a device; the answer holds the file's bytes in hex."""
 
     device: Annotated[str, Meta(min_length=64, max_length=64)]
@@ -184,25 +184,25 @@ class Grant(Base, tag="grant"):
     replaces: Word = ""
 
 
-class Join(Base, tag="join"):
+class Join(Base, frozen=True, tag="join"):
     """Take a membership: the hex of a grant file's bytes."""
 
     file: Annotated[str, Meta(min_length=2, max_length=64 * 1024)]
 
 
-class Radio(Base, tag="radio"):
+class Radio(Base, frozen=True, tag="radio"):
     """Transmit nothing at all (`off`), or speak again; survives a restart."""
 
     on: bool
 
 
-class Export(Base, tag="export"):
+class Export(Base, frozen=True, tag="export"):
     """Read one object's capsule; rows of hex chunks, the last row says how many entries."""
 
     object: Reference
 
 
-class Import(Base, tag="import"):
+class Import(Base, frozen=True, tag="import"):
     """One piece of a capsule, in hex; the host gathers the pieces and turns the whole into an `Imported` event."""
 
     chunk: Annotated[str, Meta(max_length=128 * 1024)]

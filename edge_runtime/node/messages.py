@@ -45,7 +45,7 @@ class Wire(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Base of all messages."""
 
 
-class Hello(Wire, tag=1):
+class Hello(Wire, frozen=True, tag=1):
     """First message of each side: clock, and a digest of all heads this side would show this peer."""
 
     name: Annotated[str, Meta(max_length=128)]
@@ -55,7 +55,7 @@ class Hello(Wire, tag=1):
     objects: Unsigned
 
 
-class Adverts(Wire, tag=2):
+class Adverts(Wire, frozen=True, tag=2):
     """Signed adverts, own one first."""
 
     items: Annotated[tuple[Annotated[bytes, Meta(max_length=ADVERT_BYTES_MAX)], ...], Meta(max_length=64)]
@@ -68,20 +68,20 @@ class Head(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     heads: HashList
 
 
-class Heads(Wire, tag=3):
+class Heads(Wire, frozen=True, tag=3):
     """Heads of objects this side holds, most urgent first; `is_last` ends the list."""
 
     items: Annotated[tuple[Head, ...], Meta(max_length=HEADS_PER_MESSAGE_MAX)]
     is_last: bool
 
 
-class Want(Wire, tag=4):
+class Want(Wire, frozen=True, tag=4):
     """Send me what is not behind these heads (empty: everything) of each object, in this order."""
 
     items: Annotated[tuple[Head, ...], Meta(max_length=HEADS_PER_MESSAGE_MAX)]
 
 
-class Entries(Wire, tag=5):
+class Entries(Wire, frozen=True, tag=5):
     """Entries of one object in causal order, with the grants they need and the object's age now."""
 
     object: Hash
@@ -91,7 +91,7 @@ class Entries(Wire, tag=5):
     age_is_exact: bool
 
 
-class Refuse(Wire, tag=6):
+class Refuse(Wire, frozen=True, tag=6):
     """I do not take custody of this object under this offer."""
 
     object: Hash
@@ -114,6 +114,7 @@ def decode_message(data: bytes) -> Message:
         PeerError: `message`; the caller closes the contact and counts it.
     """
     try:
-        return msgspec.convert(decode_cbor(data), Message, builtin_types=(bytes,))
+        message: Message = msgspec.convert(decode_cbor(data), Message, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
         raise PeerError("message", str(error)[:120]) from None
+    return message

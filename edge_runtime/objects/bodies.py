@@ -77,7 +77,7 @@ class Took(IntEnum):
 # --- Clear parts -------------------------------------------------------------------------------------------------
 
 
-class CreatedClear(Body):
+class CreatedClear(Body, frozen=True):
     """Every relay reads it: what the object may be kept for, by whom, and for how long.
 
     `holders` empty: every member of the roots' fleets may hold it; `readers` empty: every holder may read.
@@ -98,7 +98,7 @@ class CreatedClear(Body):
     trust: Annotated[int, Meta(ge=0, le=4)]
 
 
-class OfferedClear(Body):
+class OfferedClear(Body, frozen=True):
     """Custody is offered to one device under the next epoch; `expires_age_ms` is an age of the object."""
 
     to: Hash
@@ -107,46 +107,46 @@ class OfferedClear(Body):
     reason: Text
 
 
-class AcceptedClear(Body):
+class AcceptedClear(Body, frozen=True):
     """The receiver took custody: `offer` is the id of the entry that named it."""
 
     offer: Hash
     epoch: Unsigned
 
 
-class ClaimedClear(Body):
+class ClaimedClear(Body, frozen=True):
     """Custody taken without an acceptance: a withdrawn or expired offer, recovery, or an operator's word."""
 
     epoch: Unsigned
     reason: Text
 
 
-class DormantClear(Body):
+class DormantClear(Body, frozen=True):
     """When the dormancy ends at the latest, as an age of the object."""
 
     expires_age_ms: Unsigned
 
 
-class TerminatedClear(Body):
+class TerminatedClear(Body, frozen=True):
     """The object ended: how."""
 
     end: Annotated[int, Meta(ge=0, le=3)]
 
 
-class HoldingClear(Body):
+class HoldingClear(Body, frozen=True):
     """An operator's hold (0), release (1) or resume (2)."""
 
     what: Annotated[int, Meta(ge=0, le=2)]
 
 
-class Empty(Body):
+class Empty(Body, frozen=True):
     """A clear or sealed part with nothing in it."""
 
 
 # --- Sealed parts ------------------------------------------------------------------------------------------------
 
 
-class CreatedSealed(Body):
+class CreatedSealed(Body, frozen=True):
     """Intent, terms and origin.
 
     `arguments` is the canonical CBOR of the user's value. `name` is empty for an unnamed object; `parent`, `path`
@@ -163,27 +163,27 @@ class CreatedSealed(Body):
     labels: Names
 
 
-class SignalledSealed(Body):
+class SignalledSealed(Body, frozen=True):
     """A named value for the body: promise completion, answer, message."""
 
     name: Name
     value: Annotated[bytes, Meta(max_length=SIGNAL_BYTES_MAX)]
 
 
-class CancelSealed(Body):
+class CancelSealed(Body, frozen=True):
     """Why somebody wants the object to end."""
 
     reason: Text
 
 
-class ReenteredSealed(Body):
+class ReenteredSealed(Body, frozen=True):
     """Which triggers held, described for people, and the digest of the snapshot that was judged."""
 
     triggers: tuple[Text, ...]
     snapshot: Annotated[bytes, Meta(max_length=16)]
 
 
-class TookSealed(Body):
+class TookSealed(Body, frozen=True):
     """The body was resumed by this one thing; `what` is a `Took`, `path` the waiting call's path (may be empty)."""
 
     what: Annotated[int, Meta(ge=0, le=4)]
@@ -191,14 +191,14 @@ class TookSealed(Body):
     path: Annotated[str, Meta(max_length=512)]
 
 
-class LearnedSealed(Body):
+class LearnedSealed(Body, frozen=True):
     """What the body read at a call path: a fact, a patched marker, keyed state."""
 
     path: Path
     value: Value
 
 
-class AttemptedSealed(Body):
+class AttemptedSealed(Body, frozen=True):
     """Durable before a gated effect acts."""
 
     attempt: ShortHash
@@ -209,7 +209,7 @@ class AttemptedSealed(Body):
     verdict: Text
 
 
-class ExecutedSealed(Body):
+class ExecutedSealed(Body, frozen=True):
     """One try of one step and what came of it.
 
     `is_final` true: this outcome resumes the body (the result, or the error it raises); false: the step is tried
@@ -237,7 +237,7 @@ class ExecutedSealed(Body):
     evidence: Text
 
 
-class DeniedSealed(Body):
+class DeniedSealed(Body, frozen=True):
     """A verdict that kept a call from running: the rule, the policy's hash, what is waited for."""
 
     path: Annotated[str, Meta(max_length=512)]
@@ -247,14 +247,14 @@ class DeniedSealed(Body):
     waits_for: Text
 
 
-class DormantSealed(Body):
+class DormantSealed(Body, frozen=True):
     """What wakes the object (canonical CBOR of the trigger's tree) and why it sleeps, for people."""
 
     trigger: Tree
     reason: Text
 
 
-class PublishedSealed(Body):
+class PublishedSealed(Body, frozen=True):
     """A named value for onlookers (`show`), which the body set at a call path."""
 
     path: Path
@@ -262,14 +262,14 @@ class PublishedSealed(Body):
     value: Value
 
 
-class AgainSealed(Body):
+class AgainSealed(Body, frozen=True):
     """A new run begins with this state; no earlier call path is read from here on."""
 
     run: Unsigned
     state: Annotated[bytes, Meta(max_length=ARGUMENTS_BYTES_MAX)]
 
 
-class TerminatedSealed(Body):
+class TerminatedSealed(Body, frozen=True):
     """The result (canonical CBOR) of a completed object, or the error text of another end."""
 
     value: Value

@@ -72,7 +72,7 @@ class Entry:
     age_is_exact: bool
     records: tuple[Record, ...]
     raw: bytes = field(repr=False)
-    proof: object = field(repr=False, compare=False)
+    proof: Any = field(repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse to exist but by the two functions that check."""
@@ -169,7 +169,7 @@ def _parse(fields: Any, raw: bytes) -> Entry:
         raise PeerError("entry", "a number is not an integer")
     if len(author) != 32 or len(grant) != 32 or len(boot) != 8 or trust > Trust.GPS or exact > 1:
         raise PeerError("entry", "a field is out of its bounds")
-    _check_place(object_id, parents, height)
+    _check_place(object_id, parents, height, epoch)
     records = tuple(check_record(item) for item in _check_items(items))
     _check_mix(records, not parents)
     entry_id = hash256(raw)
@@ -183,8 +183,8 @@ def _is_hash(value: object) -> TypeGuard[bytes]:
     return type(value) is bytes and len(value) == 32
 
 
-def _check_place(object_id: object, parents: list[Any], height: int) -> None:
-    """Check object, parents and height against each other: the first entry has none of them."""
+def _check_place(object_id: object, parents: list[Any], height: int, epoch: int) -> None:
+    """Check object, parents, height and epoch against each other: the first entry has none of them."""
     if len(parents) > ENTRY_PARENTS_MAX or not all(_is_hash(parent) for parent in parents):
         raise PeerError("entry", "parents are not at most 16 hashes")
     if any(parents[i] >= parents[i + 1] for i in range(len(parents) - 1)):
@@ -192,8 +192,8 @@ def _check_place(object_id: object, parents: list[Any], height: int) -> None:
     if parents:
         if not _is_hash(object_id) or height == 0:
             raise PeerError("entry", "a later entry names its object and has a height")
-    elif object_id is not None or height != 0:
-        raise PeerError("entry", "a first entry names no object and has height 0")
+    elif object_id is not None or height != 0 or epoch != 0:
+        raise PeerError("entry", "a first entry names no object and has height and epoch 0")
 
 
 def _check_items(items: list[Any]) -> list[Any]:

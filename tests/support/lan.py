@@ -168,7 +168,10 @@ class Lan:
         _ip(self._switch, f"link set p{host} down")
 
     def heal(self, host: int) -> None:
-        """Put the cable back, after `cut`."""
+        """Put the cable back, after `cut`.
+
+        The kernel tells of a carrier at once, but of one that changed within the last second only after it.
+        """
         _ip(self._switch, f"link set p{host} up")
 
     def cut_silent(self, host: int) -> None:
@@ -182,7 +185,9 @@ class Lan:
     def plug(self, host: int) -> None:
         """Give the host its interface, up and with its address: a USB adapter is plugged in."""
         space = self.namespace(host)
-        _ip(self._switch, f"link add p{host} type veth peer name {PORT} netns {space}")
+        # A fixed address of the card: an adapter that is put back is the same one to its neighbours.
+        card = f"address 02:00:00:00:00:{host:02x}"
+        _ip(self._switch, f"link add p{host} type veth peer name {PORT} netns {space} {card}")
         self._calm(host)
         _ip(self._switch, f"link set p{host} master br0 up")
         if self._ipv4:

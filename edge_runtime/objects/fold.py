@@ -1,0 +1,325 @@
+"""The state of one object, folded from its history: pure, and independent of the order of arrival.
+
+*Envelope state* (custody, class, lifetime, end) comes from clear fields and is byte-equal on all devices with the same
+entries; *content state* is byte-equal among those that can read the sealed parts. The ruling chain is read in chain
+order, inputs as a set. A turn that extends the chain is applied in O(1); another branch that rules means one refold.
+
+Source: `docs/format.md` (State); design after event sourcing, with the order taken from hashes and never from clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from . import bodies as b
+from .codec import encode
+from .entries import Entry
+from .grants import Role
+from .history import History, Placed
+from .intents import lineage_by_name, lineage_of_child
+from .kinds import Kind
+from .records import SHAPES, Record, read_clear, read_sealed
+from .script import Resumed, Resumption, Script
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A signal that has effect, not yet or already taken.
+
+    `ref` is the entry's id followed by the record's index (2 bytes, big-endian); inputs sort by (height, ref).
+    """
+
+    ref: bytes
+    height: int
+    name: str
+    value: bytes
+    author: bytes
+    age_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dormancy:
+    """How the object sleeps: the trigger's tree, why, and when its way out comes at the latest."""
+
+    trigger: bytes
+    reason: str
+    expires_age_ms: int
+    since_age_ms: int
+
+
+@dataclass(slots=True)
+class StepMemory:
+    """What the ruling chain remembers of one step that has no final outcome yet."""
+
+    attempt: bytes
+    tries: int = 0
+    outcome: int = 0
+    age_ms: int = 0
+    hint_ms: int | None = None
+    deaths: int = 0
+    in_a_row: int = 0  # same outcome so many times in a row
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """How the object ended: which end, the result's canonical CBOR or an error, and at what age."""
+
+    end: b.End
+    value: bytes
+    error: str
+    error_type: str
+    age_ms: int
+    wall_ms: int
+
+
+@dataclass(slots=True)
+class Content:
+    """What the ruling chain says, for those who can read it. Rebuilt from nothing when another branch rules."""
+
+    intent: str = ""
+    arguments: bytes = b""
+    name: str = ""
+    lineage: bytes = b""
+    attempts_max: int = 0
+    labels: tuple[str, ...] = ()
+    script: Script = field(default_factory=lambda: Script(0, b"", 0, 0))
+    taken: dict[bytes, None] = field(default_factory=dict)
+    steps: dict[str, StepMemory] = field(default_factory=dict)
+    published: dict[str, bytes] = field(default_factory=dict)
+    dormancy: Dormancy | None = None
+    finish: Finish | None = None
+    attempts: int = 0
+    executed: int = 0
+    outcomes: dict[int, int] = field(default_factory=dict)
+    offered_to: list[bytes] = field(default_factory=list)
+    last_age_ms: int = 0
+    last_wall_ms: int = 0
+    is_opaque: bool = False  # a turn on the chain has a kind that this version does not know
+    is_withheld: bool = False  # a sealed part cannot be read here
+
+
+class ObjectState:
+    """History and folded state of one object on this device.
+
+    Attributes:
+        history: all entries, placed.
+        content: of the ruling chain.
+        inputs: signals with effect, in the order in which a body may take them.
+        cancels: ids of cancel requests with effect, lowest first.
+        holding: what the newest of an operator's words is: 0 hold, 1 release, 2 resume, None for none.
+    """
+
+    def __init__(self, first: Entry, roles: Sequence[Role]) -> None:
+        """Fold an object's first entry; see `History`."""
+        self.history = History(first, roles)
+        self.content = Content()
+        self.inputs: list[Input] = []
+        self.cancels: list[bytes] = []
+        self._words: list[tuple[int, bytes, int]] = []
+        self.resumed_count = 0
+        self._apply_turn(first)
+
+    @property
+    def object(self) -> bytes:
+        """The object's id."""
+        return self.history.object
+
+    @property
+    def holding(self) -> int | None:
+        """The newest operator's word by (height, entry id), or None."""
+        return max(self._words)[2] if self._words else None
+
+    def add(self, entry: Entry, roles: Sequence[Role]) -> Placed:
+        """Place an entry whose parents are here, and bring the state up to date."""
+        placed, grows = self.history.add(entry, roles)
+        if placed.void:
+            # A void entry cannot change what rules, but its view may join two branches that were apart.
+            if not grows:
+                self._refold()
+            return placed
+        if entry.is_input:
+            self._apply_input(entry)
+        if not grows:
+            self._refold()
+        elif not entry.is_input and self.history.view.tip == entry.id:
+            self._apply_turn(entry)
+        return placed
+
+    def untaken(self) -> list[Input]:
+        """Return the signals that no body has taken on the ruling chain."""
+        return [item for item in self.inputs if item.ref not in self.content.taken]
+
+    def cancel_untaken(self) -> bytes | None:
+        """Return the lowest cancel request that the body has not been told of, if none was taken at all."""
+        taken = self.content.taken
+        return None if not self.cancels or any(ref in taken for ref in self.cancels) else self.cancels[0]
+
+    def envelope_bytes(self) -> bytes:
+        """Return the envelope state: equal bytes on all devices with the same entries."""
+        view, created = self.history.view, self.history.created
+        return encode(
+            [
+                self.object, view.epoch, view.act, view.holder, view.tip, view.depth, view.number, view.is_frozen,
+                view.has_ended, created.priority, created.lifetime_ms, list(self.history.heads), len(self.history),
+                sorted([placed.entry.id, placed.void] for placed in self.history.placed.values() if placed.void),
+            ]
+        )  # fmt: skip
+
+    def content_bytes(self) -> bytes:
+        """Return the content state: equal bytes on all devices with the same entries that can read them."""
+        c, script = self.content, self.content.script
+        return encode(
+            [
+                c.intent, c.arguments, c.name, c.lineage, script.run,
+                [[r.what.value, r.path, r.age_ms, r.value, r.outcome] for r in script.resumptions],
+                script.learned, sorted(c.taken), c.published, c.attempts, c.executed,
+                None if c.finish is None else [int(c.finish.end), c.finish.value, c.finish.error],
+                [] if c.dormancy is None else [c.dormancy.trigger, c.dormancy.reason, c.dormancy.expires_age_ms],
+                [[i.ref, i.name, i.value] for i in self.inputs], list(self.cancels),
+            ]
+        )  # fmt: skip
+
+    def _refold(self) -> None:
+        self.content = Content()
+        for entry in self.history.chain():
+            self._apply_turn(entry)
+
+    def _apply_input(self, entry: Entry) -> None:
+        for index, record in enumerate(entry.records):
+            ref = entry.id + index.to_bytes(2, "big")
+            match record.kind:
+                case Kind.SIGNALLED:
+                    body = read_sealed(record)
+                    if isinstance(body, b.SignalledSealed):
+                        item = Input(ref, entry.height, body.name, body.value, entry.author, entry.age_ms)
+                        self.inputs.append(item)
+                        self.inputs.sort(key=lambda item: (item.height, item.ref))
+                case Kind.CANCEL_REQUESTED:
+                    self.cancels = sorted([*self.cancels, entry.id])
+                case Kind.HOLDING:
+                    clear = read_clear(record)
+                    assert isinstance(clear, b.HoldingClear)
+                    self._words.append((entry.height, entry.id, clear.what))
+                case _:
+                    pass  # carried; this version reads nothing in it
+
+    def _apply_turn(self, entry: Entry) -> None:
+        c = self.content
+        c.last_age_ms, c.last_wall_ms = entry.age_ms, entry.wall_ms
+        c.dormancy = None
+        for record in entry.records:
+            if record.kind not in SHAPES:
+                c.is_opaque = True
+            elif not self._apply_custody(record, entry):
+                body = read_sealed(record)
+                if body is None:
+                    c.is_withheld = True
+                else:
+                    self._apply_body(body, read_clear(record), entry)
+
+    def _apply_custody(self, record: Record, entry: Entry) -> bool:
+        """Apply a custody record; say whether it was one (they have no sealed part)."""
+        match record.kind:
+            case Kind.OFFERED:
+                offered = read_clear(record)
+                assert isinstance(offered, b.OfferedClear)
+                self.content.offered_to.append(offered.to)
+            case Kind.ACCEPTED:
+                self.content.offered_to.clear()
+            case Kind.CLAIMED:
+                pass
+            case _:
+                return False
+        return True
+
+    def _apply_body(self, body: b.Body, clear: b.Body | None, entry: Entry) -> None:
+        c = self.content
+        match body:
+            case b.CreatedSealed():
+                self._apply_created(body, entry)
+            case b.ExecutedSealed():
+                self._apply_executed(body, entry)
+            case b.TookSealed():
+                self._apply_took(body, entry)
+            case b.LearnedSealed():
+                c.script.learned[body.path] = body.value
+            case b.PublishedSealed():
+                c.script.published[body.path] = body.name
+                c.published[body.name] = body.value
+            case b.DormantSealed():
+                assert isinstance(clear, b.DormantClear)
+                c.dormancy = Dormancy(body.trigger, body.reason, clear.expires_age_ms, entry.age_ms)
+            case b.DeniedSealed() if body.is_final:
+                self._resume(entry, Resumed.STEP, body.path, outcome=6, error=body.rule, error_type="Refused")
+            case b.AgainSealed():
+                c.script = Script(body.run, body.state, entry.age_ms, entry.wall_ms)
+                c.steps.clear()
+            case b.TerminatedSealed():
+                assert isinstance(clear, b.TerminatedClear)
+                c.finish = Finish(
+                    b.End(clear.end), body.value, body.error, body.error_type, entry.age_ms, entry.wall_ms
+                )
+            case _:
+                pass  # reentered, attempted: for people and gates, not for replay
+
+    def _apply_created(self, body: b.CreatedSealed, entry: Entry) -> None:
+        c = self.content
+        c.intent, c.arguments, c.name = body.intent, body.arguments, body.name
+        c.attempts_max, c.labels = body.attempts_max, body.labels
+        if body.parent:
+            c.lineage = lineage_of_child(body.parent, body.path, body.slot)
+        elif body.name:
+            c.lineage = lineage_by_name(self.history.created.roots[0], body.name)
+        else:
+            c.lineage = entry.id
+        c.script = Script(0, body.arguments, entry.age_ms, entry.wall_ms)
+
+    def _apply_executed(self, body: b.ExecutedSealed, entry: Entry) -> None:
+        c = self.content
+        c.attempts += 1
+        c.outcomes[body.outcome] = c.outcomes.get(body.outcome, 0) + 1
+        if body.is_final:
+            c.executed += 1
+            c.steps.pop(body.path, None)
+            self._resume(
+                entry, Resumed.STEP, body.path, value=body.value, fingerprint=body.fingerprint,
+                outcome=body.outcome, error=body.error, error_type=body.error_type,
+            )  # fmt: skip
+            return
+        memory = c.steps.setdefault(body.path, StepMemory(body.attempt))
+        memory.in_a_row = memory.in_a_row + 1 if memory.tries and memory.outcome == body.outcome else 1
+        memory.tries, memory.outcome, memory.age_ms = body.try_number, body.outcome, entry.age_ms
+        memory.hint_ms, memory.error = body.hint_ms, body.error
+        memory.deaths += body.deaths
+
+    def _apply_took(self, body: b.TookSealed, entry: Entry) -> None:
+        c = self.content
+        match b.Took(body.what):
+            case b.Took.INPUT:
+                c.taken[body.ref] = None
+                value = next((item.value for item in self._all_inputs() if item.ref == body.ref), b"\xf6")
+                self._resume(entry, Resumed.INPUT, body.path, value=value)
+            case b.Took.CANCEL:
+                c.taken[body.ref] = None
+                self._resume(entry, Resumed.CANCEL, "")
+            case b.Took.TIMER:
+                self._resume(entry, Resumed.TIMER, body.path)
+            case b.Took.CONDITION:
+                self._resume(entry, Resumed.CONDITION, body.path)
+            case b.Took.OBJECT:
+                self._resume(entry, Resumed.OBJECT, body.path)
+
+    def _all_inputs(self) -> list[Input]:
+        return self.inputs
+
+    def _resume(
+        self, entry: Entry, what: Resumed, path: str, value: bytes = b"", fingerprint: bytes = b"",
+        outcome: int = 0, error: str = "", error_type: str = "",
+    ) -> None:  # fmt: skip
+        self.content.script.resumptions.append(
+            Resumption(
+                what, path, entry.age_ms, entry.wall_ms, value, fingerprint, outcome, error, error_type
+            )
+        )

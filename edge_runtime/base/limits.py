@@ -81,6 +81,9 @@ HEADS_PER_MESSAGE_MAX = 500
 LINKS_MAX = 256  # a host of containers has hundreds of links; those beyond are not looked at
 LINK_ADDRESSES_MAX = 64  # per link; those beyond are not looked at
 LINK_EVENTS_MAX = 1_024  # not yet taken; beyond it they are dropped and the state is read anew
+NETLINK_BYTES_MAX = 64 * KIB  # of one datagram; the kernel fills at most 32 KiB of what a reader offers
+NETLINK_DATAGRAMS_PER_TURN_MAX = 64  # then the loop gets its turn
+LINK_READING_MS_MAX = 5 * SECOND_MS  # for the first complete reading; it takes milliseconds
 LINK_READS_MAX = 5  # readings of the kernel's tables in a row that a change made inconsistent
 # A port of a bridge with spanning tree swallows what is sent for twice its forward delay of 15 s.
 DISCOVERY_REPEAT_MS = 40 * SECOND_MS
@@ -89,6 +92,7 @@ DISCOVERY_DAMP_MS = 50  # events of one plug come within it; doubled while they 
 DISCOVERY_SENDERS_MAX = 16  # Linux lets one socket join 20 groups (igmp_max_memberships)
 SIGHTING_ADDRESSES_MAX = 16  # of one peer, beyond it the rest is dropped
 SIGHTING_VALUE_BYTES_MAX = 64  # of one TXT value; a longer one refuses the sighting
+DISCOVERY_ROUND_MS_MAX = 5 * SECOND_MS  # opening sockets takes milliseconds; then they are opened anew
 LOOKUPS_MAX = 16  # peers being asked for missing records; more come with their next announcement
 LOOKUP_MS_MAX = 3 * SECOND_MS
 GOODBYE_MS_MAX = 2 * SECOND_MS

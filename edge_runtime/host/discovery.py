@@ -330,8 +330,9 @@ class Discovery:
         stale, self._stale = self._stale, {}
         try:
             await responder.refresh(scope.choices(), list(stale), service, is_urgent)
-            # Every second round asks all, for the sake of several processes behind one address.
-            responder.browse(is_unicast_wanted=is_urgent or self._rounds % 2 == 0)
+            if scope.choices():  # else it would only repeat what it remembers of peers out of reach
+                # Every second round asks all, for the sake of several processes behind one address.
+                responder.browse(is_unicast_wanted=is_urgent or self._rounds % 2 == 0)
             self.trouble = None
         except MdnsError as error:
             self.trouble = str(error)

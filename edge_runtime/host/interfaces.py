@@ -85,6 +85,7 @@ class Interface:
 
     @property
     def usable_addresses(self) -> tuple[Address, ...]:
+        """Those that a socket can be bound to now."""
         return tuple(address for address in self.addresses if address.is_usable)
 
 
@@ -139,6 +140,7 @@ class LinkTable:
         return tuple(self._interfaces[index] for index in sorted(self._interfaces))
 
     def get(self, index: int) -> Interface | None:
+        """Return the interface with this index, or None if there is none now."""
         return self._interfaces.get(index)
 
     def observe(self, report: Report) -> list[LinkEvent]:

@@ -26,14 +26,13 @@ from zeroconf import (
 )
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from ..base.limits import GOODBYE_MS_MAX, LOOKUP_MS_MAX
+from ..base.limits import DISCOVERY_ROUND_MS_MAX, GOODBYE_MS_MAX, LOOKUP_MS_MAX
 
 SERVICE = "_edge-runtime._tcp.local."
 TYPE_SRV = 33  # RFC 2782
 # What RFC 6762 section 10.2 gives a record that a newer announcement no longer has. The library renews that
 # second with each announcement, so that an old address would outlive the 40 s in which a peer repeats itself.
 FLUSHED_TTL_S = 1
-REFRESH_S_MAX = 5  # opening sockets takes milliseconds; the library waits up to 9 s for its own start
 
 # An IPv4 or IPv6 address of ours, or the index of an interface whose first IPv6 address is meant.
 Choice = str | int
@@ -98,14 +97,12 @@ class Responder:
             MdnsError: the sockets cannot be had.
         """
         try:
-            async with asyncio.timeout(REFRESH_S_MAX):
+            async with asyncio.timeout(DISCOVERY_ROUND_MS_MAX / 1000):
                 await self._refresh(list(choices), list(stale), service, is_urgent)
         except (OSError, RuntimeError, Error) as error:
             raise MdnsError(f"{type(error).__name__}: {error}"[:200]) from error
 
-    async def _refresh(
-        self, choices: list[Choice], stale: list[Choice], service: Service, is_urgent: bool
-    ) -> None:
+    async def _refresh(self, choices: list[Choice], stale: list[Choice], service: Service, is_urgent: bool) -> None:
         if self._library is None:
             if not choices:
                 return
@@ -195,15 +192,11 @@ class Responder:
             socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
         except OSError:
             has_ipv6 = False  # a kernel without IPv6
-        self._library = AsyncZeroconf(
-            interfaces=choices, ip_version=IPVersion.All if has_ipv6 else IPVersion.V4Only
-        )
+        self._library = AsyncZeroconf(interfaces=choices, ip_version=IPVersion.All if has_ipv6 else IPVersion.V4Only)
         ears = _Ears(self._hear)
         self._library.zeroconf.async_add_listener(ears, None)
 
-    def _changed(
-        self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
-    ) -> None:
+    def _changed(self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
         if state_change is not ServiceStateChange.Removed:
             self._hear(name)
 

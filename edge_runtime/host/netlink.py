@@ -18,7 +18,13 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from ..base.errors import PeerError
-from ..base.limits import LINK_EVENTS_MAX, LINK_READS_MAX
+from ..base.limits import (
+    LINK_EVENTS_MAX,
+    LINK_READING_MS_MAX,
+    LINK_READS_MAX,
+    NETLINK_BYTES_MAX,
+    NETLINK_DATAGRAMS_PER_TURN_MAX,
+)
 from .interfaces import (
     Address,
     AddressGone,
@@ -46,9 +52,6 @@ HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 LINK_HEADER = struct.Struct("=BxHiII")  # family, device type, index, flags, change
 ADDRESS_HEADER = struct.Struct("=BBBBI")  # family, prefix bits, flags, scope, index
 ATTRIBUTE = struct.Struct("=HH")  # length with this header, type
-DATAGRAM_BYTES_MAX = 64 * 1024  # the kernel fills at most 32 KiB of what a reader offers
-DATAGRAMS_PER_TURN_MAX = 64  # then the loop gets its turn
-READING_S_MAX = 5  # for the first complete reading; it takes milliseconds
 
 ADDRESS_BYTES = {socket.AF_INET: 4, socket.AF_INET6: 16}
 
@@ -211,20 +214,19 @@ class LinkListener:
         """
         assert self._socket is None, "started twice"
         opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._socket = opened
         try:
             if receive_buffer_bytes is not None:
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
             opened.setblocking(False)
             opened.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
-            self._socket = opened
             asyncio.get_running_loop().add_reader(opened, self._read)
             self._begin()
-            async with asyncio.timeout(READING_S_MAX):
+            async with asyncio.timeout(LINK_READING_MS_MAX / 1000):
                 await self._is_read.wait()
-        except BaseException:
-            self.close()
-            opened.close()
-            raise
+        finally:
+            if not self._is_read.is_set():
+                self.close()
 
     async def events(self) -> AsyncIterator[LinkEvent]:
         """Yield each change, for ever; one consumer. It may be slow: the state is never lost, only detail."""
@@ -256,11 +258,11 @@ class LinkListener:
         self._socket.send(head + body)
 
     def _read(self) -> None:
-        for _ in range(DATAGRAMS_PER_TURN_MAX):
+        for _ in range(NETLINK_DATAGRAMS_PER_TURN_MAX):
             if self._socket is None:
                 return
             try:
-                datagram, _, flags, sender = self._socket.recvmsg(DATAGRAM_BYTES_MAX)
+                datagram, _, flags, sender = self._socket.recvmsg(NETLINK_BYTES_MAX)
             except BlockingIOError:
                 return
             except OSError as error:

@@ -49,7 +49,7 @@ def test_each_kind_of_trouble_stops_frames_and_its_end_lets_them_pass() -> None:
             bad(host)
             assert ask(lan, 2) == 0
             good(host)
-            # The carrier comes a moment later, and what is sent before it is lost.
+            # A carrier that changed a moment ago is told of a second later; what is sent before is lost.
             assert ask(lan, 20, 0.2) > 0
         lan.lose(1, 1_000_000)
         assert ask(lan, 2) == 0
@@ -70,16 +70,14 @@ def test_a_silent_cut_keeps_the_carrier_and_a_loud_one_takes_it() -> None:
 def test_a_limited_link_passes_little_more_than_its_rate() -> None:
     with Lan(2, ipv6=Ipv6.OFF) as lan:
         lan.limit(1, 64, queue_ms=100)
-        # 2 KiB of burst and 100 ms of queue are 2,848 bytes: of 200 frames of 141 bytes about 20 pass at once.
+        # 2 KiB of burst and 100 ms of queue are 2,848 bytes: of 200 frames of 141 bytes about 20 pass.
         code = (
             "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
             f"for _ in range(200): s.sendto(bytes(99), ('{lan.address(2)}', 9))"
         )
         assert "Sent 0 bytes 0 pkt" in lan.run(1, ["tc", "-s", "qdisc", "show", "dev", "eth0"])
         lan.run(1, [sys.executable, "-c", code])
-        dropped = int(
-            lan.run(1, ["tc", "-s", "qdisc", "show", "dev", "eth0"]).split("dropped ")[1].split(",")[0]
-        )
+        dropped = int(lan.run(1, ["tc", "-s", "qdisc", "show", "dev", "eth0"]).split("dropped ")[1].split(",")[0])
         assert 150 < dropped < 200
         lan.clear(1)
         assert "tbf" not in lan.run(1, ["tc", "qdisc", "show", "dev", "eth0"])

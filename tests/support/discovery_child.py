@@ -49,9 +49,7 @@ async def main() -> None:
     listener = LinkListener()
     await listener.start()
     card = Card(1, "f00d", "beef")
-    discovery = Discovery(
-        args.instance, args.port, card, args.interface, listener.table, tell, args.repeat_ms
-    )
+    discovery = Discovery(args.instance, args.port, card, args.interface, listener.table, tell, args.repeat_ms)
     await discovery.start()
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)

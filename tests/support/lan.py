@@ -102,9 +102,7 @@ class Lan:
         plugged: False leaves every host without its interface, until `plug`.
     """
 
-    def __init__(
-        self, hosts: int, ipv4: bool = True, ipv6: Ipv6 = Ipv6.LINK_LOCAL, plugged: bool = True
-    ) -> None:
+    def __init__(self, hosts: int, ipv4: bool = True, ipv6: Ipv6 = Ipv6.LINK_LOCAL, plugged: bool = True) -> None:
         assert 1 <= hosts <= 99
         self.hosts = hosts
         self._ipv4, self._ipv6, self._plugged = ipv4, ipv6, plugged
@@ -221,7 +219,7 @@ class Lan:
 
     def lose(self, host: int, ppm: int) -> None:
         """Drop this share of the frames, each way, independently: 50,000 ppm is 5 %."""
-        drop = f"numgen random mod 1000000 < {ppm} drop"
+        drop = "drop" if ppm >= 1_000_000 else f"numgen random mod 1000000 < {ppm} drop"
         rules = f"add table netdev loss{host}\nflush table netdev loss{host}\n"
         for hook in ("ingress", "egress"):
             chain = f"netdev loss{host} {hook}"

@@ -25,11 +25,10 @@ PAIRS = (("v", "1"), ("f", "f00d"), ("k", "beef"))
 FOUND = Found("00000000000000a1", 4000, PAIRS, ("10.0.0.7",))
 
 
-def rounds_of(
-    pulse: Pulse, strikes: list[int], is_idle: Callable[[int], bool] = lambda now: False
-) -> list[int]:
+def rounds_of(pulse: Pulse, strikes: list[int], is_idle: Callable[[int], bool] = lambda now: False) -> list[int]:
     """Return when rounds are done, with strikes at these ms, until the pulse is quiet."""
-    done, waiting, now = [], list(strikes), 0
+    done: list[int] = []
+    waiting, now = list(strikes), 0
     while True:
         due = pulse.next_ms()
         if waiting and (due is None or waiting[0] <= max(due, now)):
@@ -54,9 +53,7 @@ def test_forty_seconds_are_forty_one_rounds_and_then_silence() -> None:
 def test_events_of_one_moment_share_a_round_and_a_flapping_link_gets_one_a_second() -> None:
     done = rounds_of(Pulse(2_000), list(range(10_000, 20_000, 10)))
     assert done[:6] == [10_000, 10_050, 10_150, 10_350, 10_750, 11_550]
-    assert [later - earlier for earlier, later in zip(done[6:-2], done[7:-1], strict=True)] == [1_000] * (
-        len(done) - 8
-    )
+    assert [later - earlier for earlier, later in zip(done[6:-2], done[7:-1], strict=True)] == [1_000] * (len(done) - 8)
 
 
 def test_after_a_second_of_peace_the_next_event_is_answered_at_once() -> None:

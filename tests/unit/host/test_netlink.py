@@ -27,16 +27,12 @@ def attribute(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
 
 
-def link(
-    kind: int = NEWLINK, index: int = 2, flags: int = 0x1041, family: int = 0, name: bytes = b"eth0"
-) -> bytes:
+def link(kind: int = NEWLINK, index: int = 2, flags: int = 0x1041, family: int = 0, name: bytes = b"eth0") -> bytes:
     head = struct.pack("=BxHiII", family, 1, index, flags, 0)
     return message(kind, head + attribute(4, b"\xdc\x05\0\0") + attribute(3, name + b"\0"))
 
 
-def address(
-    kind: int = NEWADDR, text: str = "10.0.0.1", bits: int = 24, flags: int = 0x80, more: bytes = b""
-) -> bytes:
+def address(kind: int = NEWADDR, text: str = "10.0.0.1", bits: int = 24, flags: int = 0x80, more: bytes = b"") -> bytes:
     packed = ipaddress.ip_address(text).packed
     family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
     return message(kind, struct.pack("=BBBBI", family, bits, flags, 0, 2) + attribute(1, packed) + more)

@@ -56,6 +56,12 @@ STEP_TIMEOUT_MS_DEFAULT = 10 * MINUTE_MS
 DEATHS_ELSEWHERE = 2  # process deaths in one step before the object is offered elsewhere
 DEATHS_MAX = 3  # before it is quarantined, over the whole chain
 RESUMPTIONS_PER_TURN_MAX = 1_000  # a body that takes more in one turn goes on in the next
+ATTEMPTS_MAX = 1_000  # of one step's own `Retry`; more is refused where it is written
+CAUSES_MAX = 16  # wrapped exceptions looked at for evidence; beyond them the outcome is `crashed`
+# A task inside a task inside a task: its scope stands in every call path below it, and a path has 512 characters.
+SCOPE_CHARS_MAX = 300
+COMPLAINTS_MAX = 16  # texts kept of what asyncio would have logged about one body; more are dropped
+AWAITS_AT_CLOSE_MAX = 100  # awaits refused to one coroutine that is being freed; then it is dropped as it is
 
 # --- The node thread. ---
 TURN_EVENTS_MAX = 256

@@ -1,0 +1,180 @@
+"""What a body waits for, makes, and ends with: the values that pass between a body and the node.
+
+All are immutable. A *path* is a call path, `run/scope/name:counter` (`objects.bodies`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from ..base.errors import UsageError
+from ..base.limits import ATTEMPTS_MAX, DORMANCY_MS_MAX
+from ..objects.bodies import EffectClass
+
+
+class World(Protocol):
+    """What the node lets a body see while it is driven; what was seen is recorded and never asked again."""
+
+    def fact(self, name: str) -> bool | int | float | str | None:
+        """Return a fact's value, None while it is unknown or too old."""
+        ...
+
+    def state_get(self, name: str) -> bytes | None:
+        """Return the canonical CBOR of a keyed state's value, None if it was never set."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Which object a body belongs to: its id, its lineage, the device that runs it; 32 bytes each."""
+
+    object: bytes
+    lineage: bytes
+    device: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a step is tried before the body hears of it, and how far apart at most.
+
+    Attributes:
+        attempts: tries in all, 1 .. ATTEMPTS_MAX; None: as often as the object's terms and lifetime allow.
+        first_ms: the first wait, 1 .. DORMANCY_MS_MAX; None: decided by why the try failed.
+        max_ms: no wait is longer, first_ms .. DORMANCY_MS_MAX; None as above.
+
+    Raises:
+        UsageError: a number outside its bounds.
+    """
+
+    attempts: int | None = None
+    first_ms: int | None = None
+    max_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_bound("attempts", self.attempts, 1, ATTEMPTS_MAX)
+        _check_bound("first_ms", self.first_ms, 1, DORMANCY_MS_MAX)
+        _check_bound("max_ms", self.max_ms, self.first_ms or 1, DORMANCY_MS_MAX)
+
+
+def _check_bound(name: str, value: object, low: int, high: int) -> None:
+    if value is not None and (type(value) is not int or not low <= value <= high):
+        raise UsageError(f"Retry({name}={value!r}) is out of range: give a whole number from {low} to {high}")
+
+
+@dataclass(frozen=True, slots=True)
+class StepCall:
+    """A step that the body awaits and that has no final outcome yet.
+
+    Attributes:
+        function, arguments: what to call; keywords travel in a `functools.partial`.
+        fingerprint: 16 bytes; what the call asks for.
+        attempt: 16 bytes; the idempotency key.
+        needs: replaces the intent's needs; None inherits them.
+        resource: empty for none.
+        not_after_ms: age of the object after which no try may begin.
+        timeout_ms: of one try.
+        result_type: annotation that the result must fit, `Any` for none.
+    """
+
+    path: str
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    fingerprint: bytes
+    attempt: bytes
+    needs: tuple[str, ...] | None
+    effect: EffectClass
+    resource: str
+    not_after_ms: int | None
+    timeout_ms: int
+    retry: Retry
+    result_type: Any
+
+
+@dataclass(frozen=True, slots=True)
+class InputWait:
+    """A promise or the next signal is awaited; an input of that name goes to the first wait with it."""
+
+    path: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionWait:
+    """An `until`: the condition as canonical CBOR of its tree, and as it was written."""
+
+    path: str
+    tree: bytes
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A durable timer; due when the object is that old."""
+
+    path: str
+    due_age_ms: int
+
+
+Wait: TypeAlias = StepCall | InputWait | ConditionWait
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the body read: becomes a `learned` record. `value` is canonical CBOR, empty for a state never set."""
+
+    path: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A value for onlookers: becomes a `published` record."""
+
+    path: str
+    name: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StateSet:
+    """A value for the keyed state: becomes a `learned` record and, in the same commit, the state's value."""
+
+    path: str
+    name: str
+    value: bytes
+
+
+Made: TypeAlias = Learned | Published | StateSet
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The body returned; canonical CBOR of what."""
+
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The body raised; bounded text as of `errors.describe_exception`."""
+
+    error: str
+    error_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The body ended by the cancellation that was delivered to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The run is over, the next begins with this state (canonical CBOR)."""
+
+    state: bytes
+
+
+Ended: TypeAlias = Completed | Failed | Cancelled | Again

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Annotated, Any
 
-import cbor2
 import msgspec
 from msgspec import Meta, Struct
 
 from ..base.errors import PeerError
 from ..base.limits import ENTRY_BYTES_MAX, OBJECT_BYTES_MAX, OBJECT_ENTRIES_MAX
 from .bodies import Hash, Unsigned
-from .codec import decode, encode
+from .codec import decode, encode, split_sequence
 from .entries import Entry, verify
 
 FORMAT_NAME = "edge-runtime/1"
@@ -69,7 +67,7 @@ def read_capsule(data: bytes) -> Capsule:
     """
     if len(data) > 2 * OBJECT_BYTES_MAX:
         raise PeerError("capsule", f"larger than {2 * OBJECT_BYTES_MAX} bytes")
-    items = _split(data)
+    items = split_sequence(data, OBJECT_ENTRIES_MAX + 2)
     if len(items) < 3:
         raise PeerError("capsule", "cut short: a header, the grants and at least one entry are expected")
     try:
@@ -82,22 +80,6 @@ def read_capsule(data: bytes) -> Capsule:
     if header.entries != len(items) - 2:
         raise PeerError("capsule", f"cut short: {len(items) - 2} entries of {header.entries} announced")
     return Capsule(header, grants, _verify_all(header, items[2:]))
-
-
-def _split(data: bytes) -> list[bytes]:
-    """Split a CBOR sequence into its items' bytes; the items are decoded strictly afterwards."""
-    stream, items = BytesIO(data), []
-    start = 0
-    while start < len(data):
-        try:
-            cbor2.CBORDecoder(stream, max_depth=8, allow_indefinite=False, read_size=1).decode()
-        except (cbor2.CBORError, ValueError, TypeError, OverflowError):
-            raise PeerError("capsule", f"item {len(items) + 1} is cut short or not CBOR") from None
-        items.append(data[start : stream.tell()])
-        start = stream.tell()
-        if len(items) > OBJECT_ENTRIES_MAX + 2:
-            raise PeerError("capsule", f"more than {OBJECT_ENTRIES_MAX} entries")
-    return items
 
 
 def _verify_all(header: Header, items: Sequence[bytes]) -> tuple[Entry, ...]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from typing import Any
 
 import cbor2
@@ -74,6 +75,29 @@ def decode_value(data: bytes) -> Any:
         PeerError: `encoding`, as `decode`.
     """
     return _decode(data, VALUE_INTEGER_MIN, VALUE_INTEGER_MAX, True)
+
+
+def split_sequence(data: bytes, items_max: int) -> list[bytes]:
+    """Return the bytes of each item of a CBOR sequence (RFC 8742); the caller decodes each strictly.
+
+    Raises:
+        PeerError: `encoding`: an item is cut short or not CBOR, or there are more than `items_max`.
+    """
+    stream = BytesIO(data)
+    items: list[bytes] = []
+    start = 0
+    while start < len(data):
+        try:
+            cbor2.CBORDecoder(
+                stream, max_depth=CBOR_DEPTH_MAX, allow_indefinite=False, semantic_decoders=_NO_TAGS, read_size=1
+            ).decode()
+        except (cbor2.CBORError, ValueError, TypeError, OverflowError):
+            raise PeerError("encoding", f"item {len(items) + 1} is cut short or not CBOR") from None
+        items.append(data[start : stream.tell()])
+        start = stream.tell()
+        if len(items) > items_max:
+            raise PeerError("encoding", f"more than {items_max} items")
+    return items
 
 
 def _decode(data: bytes, low: int, high: int, floats: bool) -> Any:

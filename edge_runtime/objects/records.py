@@ -6,7 +6,7 @@ A record is `[kind, clear, sealed or null]`. The first byte of `sealed` names ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -47,6 +47,8 @@ class Record:
     kind: int
     clear: bytes
     sealed: bytes | None
+    # What `make` spelled into `sealed`, so that this device does not parse its own words again.
+    body: b.Body | None = field(default=None, compare=False, repr=False)
 
 
 def make(kind: Kind, clear: b.Body, sealed: b.Body | None = None) -> Record:
@@ -54,7 +56,7 @@ def make(kind: Kind, clear: b.Body, sealed: b.Body | None = None) -> Record:
     clear_type, sealed_type = SHAPES[kind]
     assert type(clear) is clear_type and (sealed is None if sealed_type is None else type(sealed) is sealed_type)
     sealed_bytes = None if sealed is None else PLAIN + _spell(sealed)
-    return Record(int(kind), _spell(clear), sealed_bytes)
+    return Record(int(kind), _spell(clear), sealed_bytes, sealed)
 
 
 def read_clear(record: Record) -> b.Body | None:
@@ -73,6 +75,8 @@ def read_sealed(record: Record) -> b.Body | None:
     Raises:
         PeerError: `record`: malformed; the entry is kept and void, since only readers can tell.
     """
+    if record.body is not None:
+        return record.body
     shape = SHAPES.get(record.kind)
     if shape is None or shape[1] is None:
         return None

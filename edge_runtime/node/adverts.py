@@ -1,0 +1,108 @@
+"""What devices say they can do: signed adverts, the newest of each device, gossiped to all of the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..base.errors import PeerError
+from ..base.limits import ADVERTS_MAX
+from ..objects.grants import Advert, sign_advert, verify_advert
+from .membership import Members
+from .store import Store
+
+
+class Adverts:
+    """Adverts in the store, parsed once."""
+
+    def __init__(self, store: Store, members: Members) -> None:
+        self.store = store
+        self.members = members
+        self.by_device: dict[bytes, tuple[Advert, bytes, int]] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Read all adverts from the store."""
+        self.by_device = {}
+        for raw, heard_ms in self.store.run("SELECT raw, heard_ms FROM adverts ORDER BY device").fetchall():
+            advert = verify_advert(bytes(raw))
+            self.by_device[advert.device] = (advert, bytes(raw), heard_ms)
+
+    def keep(self, raw: bytes, life_ms: int) -> Advert | None:
+        """Store an advert if it is newer than what is here; return it then.
+
+        Raises:
+            PeerError: the bytes are not in order.
+        """
+        advert = verify_advert(raw)
+        if advert.device == self.members.device:
+            return None
+        had = self.by_device.get(advert.device)
+        if had is not None and had[0].counter >= advert.counter:
+            return None
+        if had is None and len(self.by_device) >= ADVERTS_MAX:
+            raise PeerError("adverts", f"more than {ADVERTS_MAX} devices")
+        self._put(advert, raw, life_ms)
+        return advert
+
+    def say(
+        self, capabilities: Sequence[str], resources: Sequence[str], intents: Sequence[tuple[str, int]], life_ms: int
+    ) -> bool:
+        """Sign this device's advert anew if what it says changed; return whether it did."""
+        device = self.members.device
+        had = self.by_device.get(device)
+        grants = self.members.membership().grants
+        draft = Advert(
+            device, 1 if had is None else had[0].counter + 1, self.members.name, tuple(sorted(capabilities)),
+            tuple(sorted(resources)), tuple(sorted(intents))[:256], grants[0] if grants else b"",
+        )  # fmt: skip
+        if had is not None and _without_counter(had[0]) == _without_counter(draft):
+            return False
+        self._put(draft, sign_advert(self.members.key, draft), life_ms)
+        return True
+
+    def _put(self, advert: Advert, raw: bytes, life_ms: int) -> None:
+        self.store.run(
+            "INSERT OR REPLACE INTO adverts VALUES (?, ?, ?, ?)", (advert.device, advert.counter, raw, life_ms)
+        )
+        self.by_device[advert.device] = (advert, raw, life_ms)
+
+    def touch(self, device: bytes, life_ms: int) -> None:
+        """Remember that a device was met now: candidates met last come first."""
+        had = self.by_device.get(device)
+        if had is not None:
+            self.store.run("UPDATE adverts SET heard_ms = ? WHERE device = ?", (life_ms, device))
+            self.by_device[device] = (had[0], had[1], life_ms)
+
+    def raws(self) -> list[bytes]:
+        """Return all adverts' bytes, own one first."""
+        own = self.members.device
+        ordered = sorted(self.by_device, key=lambda device: (device != own, device))
+        return [self.by_device[device][1] for device in ordered]
+
+    def others(self) -> list[Advert]:
+        """Return the adverts of other devices, by id."""
+        return [self.by_device[key][0] for key in sorted(self.by_device) if key != self.members.device]
+
+    def name_of(self, device: bytes) -> str:
+        """Return a device's name for people, else the beginning of its id."""
+        if device == self.members.device:
+            return self.members.name
+        had = self.by_device.get(device)
+        return had[0].name if had is not None and had[0].name else device.hex()[:8]
+
+    def candidates(
+        self, needs: Sequence[str], intent: str, excluded: Sequence[bytes], in_contact: Sequence[bytes]
+    ) -> list[Advert]:
+        """Return devices that offer the intent and every need: in contact first, then last met, then lower id."""
+        found = [
+            (advert.device not in in_contact, -heard_ms, advert.device, advert)
+            for advert, _, heard_ms in self.by_device.values()
+            if advert.device != self.members.device
+            and advert.device not in excluded
+            and advert.has(needs, intent)
+        ]
+        return [item[3] for item in sorted(found, key=lambda item: item[:3])]
+
+
+def _without_counter(advert: Advert) -> tuple[object, ...]:
+    return (advert.name, advert.capabilities, advert.resources, advert.intents, advert.grant)

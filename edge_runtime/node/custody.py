@@ -1,0 +1,131 @@
+"""Custody between devices: offering, accepting, withdrawing. Exactly one custodian turns an object per epoch.
+
+| who | sees | does |
+|---|---|---|
+| custodian | a call that cannot run here, a capable device | appends `offered`, then nothing but a withdrawal |
+| the one offered | the offer, all entries before it | appends `accepted` under the offer's number, or refuses on the wire |
+| custodian | the offer expired, or was refused | appends `claimed` with the next number, tries the next candidate |
+
+Source: ours, `docs/format.md`; the wire's refusal codes are those of RFC 5050 where it has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..base.limits import OFFER_MS_MAX, OFFERS_MAX
+from ..objects import bodies as b
+from ..objects.kinds import Kind
+from ..objects.records import make, read_clear
+from .effects import Note, Stage
+from .messages import Refusal
+from .parts import Parts
+from .spool import Live
+
+
+class Custody:
+    """Decides and writes custody records."""
+
+    def __init__(self, parts: Parts, in_contact: Callable[[], Sequence[bytes]]) -> None:
+        self.parts = parts
+        self.in_contact = in_contact
+        # Wire refusals to say to an offerer: (object, offer, offerer, reason); contacts take them from here.
+        self.refusals: list[tuple[bytes, bytes, bytes, Refusal]] = []
+        self._refused: dict[bytes, None] = {}
+
+    def settle(self, live: Live, age_ms: int) -> None:
+        """Do what custody asks for before a turn: accept an offer made to us, or take an expired one of ours back."""
+        view = live.state.history.view
+        if not view.is_frozen or view.has_ended:
+            return
+        offered = self.standing_offer(live)
+        if offered.to == self.parts.device:
+            self._consider(live, offered, age_ms)
+        elif view.holder == self.parts.device and age_ms >= offered.expires_age_ms:
+            self.withdraw(live, "the offer expired", age_ms)
+
+    def standing_offer(self, live: Live) -> b.OfferedClear:
+        """Return the offer with which the ruling tip ends; only for a frozen view."""
+        history = live.state.history
+        offered = read_clear(history.placed[history.view.tip].entry.records[-1])
+        assert isinstance(offered, b.OfferedClear)
+        return offered
+
+    def offer(self, live: Live, needs: Sequence[str], reason: str, age_ms: int) -> bool:
+        """Offer the object to the best device that can go on with it; say whether an offer was made."""
+        content = live.state.content
+        if len(content.offered_to) >= OFFERS_MAX or live.flights:
+            return False
+        found = self.parts.adverts.candidates(needs, content.intent, content.offered_to, self.in_contact())
+        allowed = live.state.history.created.holders
+        for advert in found:
+            if not allowed or advert.device in allowed:
+                self.offer_to(live, advert.device, reason, age_ms)
+                return True
+        return False
+
+    def offer_to(self, live: Live, device: bytes, reason: str, age_ms: int) -> None:
+        """Append the offer to what this turn made; `write_turn` ends the turn with it."""
+        history = live.state.history
+        left_ms = max(0, history.created.lifetime_ms - age_ms)
+        expires_ms = age_ms + min(left_ms // 4, OFFER_MS_MAX)
+        offered = b.OfferedClear(device, history.view.number + 1, expires_ms, reason[:200])
+        live.made.append(make(Kind.OFFERED, offered))
+        to = self.parts.adverts.name_of(device)
+        self.parts.effects.append(Note(Stage.JUDGED, live.object, {"offered": to, "reason": reason}, is_info=True))
+
+    def withdraw(self, live: Live, reason: str, age_ms: int) -> None:
+        """Take custody back under the next number."""
+        self.claim(live, reason, age_ms)
+
+    def claim(self, live: Live, reason: str, age_ms: int) -> None:
+        """Append `claimed`, as an entry of its own: what follows belongs to the new epoch."""
+        number = live.state.history.view.number + 1
+        live.made = [make(Kind.CLAIMED, b.ClaimedClear(number, reason[:200]))]
+        self.parts.pen.write_turn(live, age_ms)
+        self.parts.effects.append(Note(Stage.JUDGED, live.object, {"claimed": number, "reason": reason}, is_info=True))
+
+    def _consider(self, live: Live, offered: b.OfferedClear, age_ms: int) -> None:
+        offer = live.state.history.view.tip
+        refusal = self._why_not(live)
+        if refusal is not None:
+            self._refuse(live, offer, refusal)
+            return
+        live.made = [make(Kind.ACCEPTED, b.AcceptedClear(offer, offered.epoch))]
+        self.parts.pen.write_turn(live, age_ms)
+        self.parts.effects.append(Note(Stage.JUDGED, live.object, {"custody": "accepted"}, is_info=True))
+
+    def _why_not(self, live: Live) -> Refusal | None:
+        """Return why this device does not take custody, or None."""
+        state = live.state
+        if live.parked or self.parts.store.get_meta("held", 0):
+            return Refusal.POLICY
+        if state.content.is_opaque:
+            return Refusal.VERSION
+        if state.content.is_withheld:
+            return Refusal.UNINTELLIGIBLE
+        if self.parts.members.grant_under(state.history.created.roots) is None:
+            return Refusal.POLICY
+        if self.parts.intent_of(live) is None:
+            return Refusal.INCAPABLE
+        return None
+
+    def _refuse(self, live: Live, offer: bytes, reason: Refusal) -> None:
+        if offer in self._refused:
+            return
+        if len(self._refused) > 1_000:
+            self._refused.clear()
+        self._refused[offer] = None
+        offerer = live.state.history.placed[offer].entry.author
+        self.refusals.append((live.object, offer, offerer, reason))
+
+    def hear_refusal(self, live: Live, offer: bytes, who: bytes, reason: int, age_ms: int) -> bool:
+        """Take an offer of ours back that its receiver refused; say whether it stood."""
+        view = live.state.history.view
+        if view.holder != self.parts.device or not view.is_frozen or view.tip != offer:
+            return False
+        if self.standing_offer(live).to != who:
+            return False
+        word = Refusal(reason).name.lower() if reason in tuple(Refusal) else str(reason)
+        self.withdraw(live, f"refused: {word}", age_ms)
+        return True

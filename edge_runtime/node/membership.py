@@ -1,0 +1,193 @@
+"""Who this device is: its key, its fleets and grants, and the counters under which it signs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..base.errors import Exit, PeerError, UsageError
+from ..base.limits import SEQUENCE_BLOCK
+from ..base.moment import Moment
+from ..objects.grants import Grant, MembershipFile, Role, check_membership, issue_grant, verify_grant
+from ..objects.keys import SigningKey
+from .store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What the host needs for links. `roots`: keys trusted here; `grants`: own ones, to be presented."""
+
+    device: bytes
+    name: str
+    roots: tuple[bytes, ...]
+    fleets: tuple[tuple[str, bytes], ...]
+    grants: tuple[bytes, ...]
+    is_radio_on: bool
+
+
+class Members:
+    """Fleets, grants and sequence numbers in the store, with small caches."""
+
+    def __init__(self, store: Store, key: SigningKey, root_keys: Sequence[SigningKey], name: str) -> None:
+        self.store = store
+        self.key = key
+        self.root_keys = {root.public: root for root in root_keys}
+        if name and not store.get_meta("name"):
+            store.set_meta("name", name)
+        self._roles: dict[bytes, tuple[Role, ...]] = {}
+        self._root_of: dict[bytes, bytes] = {}
+        self._next_sequence = 0
+        self._sequence_end = 0
+        self.reload()
+
+    @property
+    def device(self) -> bytes:
+        """This device's id."""
+        return self.key.public
+
+    @property
+    def name(self) -> str:
+        """This device's name for people."""
+        return str(self.store.get_meta("name", "") or self.device.hex()[:8])
+
+    def reload(self) -> None:
+        """Read the fleets from the store (after a rollback, too)."""
+        rows = self.store.run("SELECT root, name, own_grant FROM fleets ORDER BY n DESC").fetchall()
+        self.fleets = [(bytes(root), str(name), bytes(grant)) for root, name, grant in rows]
+        self._roles.clear()
+        self._root_of.clear()
+
+    def membership(self) -> Membership:
+        """Return a snapshot for the host."""
+        grants = tuple(self.grant_bytes(grant) for _, _, grant in self.fleets)
+        return Membership(
+            self.device, self.name, tuple(root for root, _, _ in self.fleets),
+            tuple((name, root) for root, name, _ in self.fleets), grants, self.is_radio_on,
+        )  # fmt: skip
+
+    @property
+    def is_radio_on(self) -> bool:
+        """Whether this device may transmit at all."""
+        return bool(self.store.get_meta("radio", 1))
+
+    def current_fleet(self) -> tuple[bytes, str, bytes]:
+        """Return (root, name, own grant's id) of the fleet joined last: new objects belong to it.
+
+        Raises:
+            UsageError: this device is in no fleet yet.
+        """
+        if not self.fleets:
+            raise UsageError("This device is in no fleet. Run `edge-runtime fleet create NAME` or `join FILE`.")
+        return self.fleets[0]
+
+    def grant_under(self, roots: Sequence[bytes]) -> tuple[bytes, tuple[Role, ...]] | None:
+        """Return (grant id, roles) under which this device may write into an object of these roots."""
+        for root, _, grant in self.fleets:
+            if root in roots:
+                return grant, self.roles_of(grant, self.device, roots)
+        return None
+
+    # --- Grants ---------------------------------------------------------------------------------------------------
+
+    def keep_grant(self, raw: bytes) -> Grant:
+        """Check and store a grant.
+
+        Raises:
+            PeerError: it is not in order.
+        """
+        grant = verify_grant(raw)
+        self.store.run("INSERT OR IGNORE INTO grants VALUES (?, ?)", (grant.id, grant.raw))
+        return grant
+
+    def grant_bytes(self, grant_id: bytes) -> bytes:
+        """Return a stored grant's bytes, or nothing."""
+        found = self.store.run("SELECT raw FROM grants WHERE id = ?", (grant_id,)).fetchone()
+        return b"" if found is None else bytes(found[0])
+
+    def roles_of(self, grant_id: bytes, author: bytes, roots: Sequence[bytes]) -> tuple[Role, ...] | None:
+        """Return what a grant lets its author be in an object of these roots.
+
+        Returns:
+            None if the grant is not here yet (the entry is kept aside and the grant asked for); an empty tuple never.
+
+        Raises:
+            PeerError: `grant`: audience, or root: the entry is refused on every device alike.
+        """
+        key = grant_id + author
+        if key not in self._roles:
+            raw = self.grant_bytes(grant_id)
+            if not raw:
+                return None
+            grant = verify_grant(raw)
+            if grant.body.audience != author:
+                raise PeerError("grant", "audience is another device")
+            if len(self._roles) > 4096:
+                self._roles.clear()
+                self._root_of.clear()
+            self._roles[key] = grant.roles
+            self._root_of[key] = grant.body.fleet
+        if self._root_of[key] not in roots:
+            raise PeerError("grant", "the grant is of another fleet than the object")
+        return self._roles[key]
+
+    # --- Fleets ---------------------------------------------------------------------------------------------------
+
+    def add_fleet(self, root: bytes, name: str, grant: Grant) -> None:
+        """Become a member."""
+        self.store.run("INSERT OR IGNORE INTO grants VALUES (?, ?)", (grant.id, grant.raw))
+        number = self.store.run("SELECT coalesce(max(n), 0) + 1 FROM fleets").fetchone()[0]
+        self.store.run("INSERT OR REPLACE INTO fleets VALUES (?, ?, ?, ?)", (root, name, grant.id, number))
+        self.reload()
+
+    def found_fleet(self, name: str, key: SigningKey, wall_ms: int) -> Grant:
+        """Make this device operator and executor of a new fleet whose root key is here."""
+        self.root_keys[key.public] = key
+        grant = issue_grant(key, self.device, (Role.EXECUTOR, Role.OPERATOR), wall_ms)
+        self.add_fleet(key.public, name, grant)
+        return grant
+
+    def join(self, data: bytes, moment: Moment) -> tuple[bytes, str, Grant]:
+        """Take the membership of a file.
+
+        Raises:
+            UsageError: the file is not one, or is for another device.
+        """
+        try:
+            file = MembershipFile.from_bytes(data)
+            grants = check_membership(file.grants, self.device, (file.root,), moment.wall_ms, moment.trust)
+        except PeerError as error:
+            raise UsageError(
+                f"This membership cannot be taken: {error}. Ask the operator for a file made with "
+                f"`edge-runtime grant {self.device.hex()} --roles executor -o FILE`."
+            ) from None
+        self.add_fleet(file.root, file.fleet_name, grants[0])
+        return file.root, file.fleet_name, grants[0]
+
+    def issue(self, device: bytes, roles: Sequence[Role], replaces: bytes, wall_ms: int) -> tuple[Grant, MembershipFile]:
+        """Sign a membership of the newest fleet whose root key is here.
+
+        Raises:
+            UsageError: no root key is here.
+        """
+        for root, name, _ in self.fleets:
+            if root in self.root_keys:
+                grant = issue_grant(self.root_keys[root], device, roles, wall_ms, replaces)
+                return grant, MembershipFile(name, root, (grant.raw,))
+        raise UsageError(
+            "No fleet's root key is on this device. Run `grant` where `fleet create` was run.", Exit.REFUSED
+        )
+
+    # --- Sequence -------------------------------------------------------------------------------------------------
+
+    def take_sequence(self) -> int:
+        """Return the next number of this device's counter; blocks are reserved on disk before use."""
+        if self._next_sequence >= self._sequence_end:
+            self._next_sequence = int(self.store.get_meta("sequence_end", 0))
+            self._sequence_end = self._next_sequence + SEQUENCE_BLOCK
+            self.store.set_meta("sequence_end", self._sequence_end)
+        self._next_sequence += 1
+        return self._next_sequence - 1
+
+    def forget_sequence(self) -> None:
+        """After a rollback: the block may not have been reserved, so take the next one from disk."""
+        self._next_sequence = self._sequence_end = 0

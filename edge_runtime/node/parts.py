@@ -1,0 +1,114 @@
+"""What every part of a node shares: the store's hands, this device's apps and facts, and the effects of the turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..objects.entries import Entry
+from ..program.app import App, Intent
+from .adverts import Adverts
+from .agenda import Agenda
+from .effects import Effect, Note, Stage
+from .facts import Facts
+from .membership import Members
+from .spool import Live, Spool
+from .store import Store
+from .timeline import Timeline
+from .writing import Pen
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the machine's configuration says of this device.
+
+    Attributes:
+        name: for people; used when the store has none yet.
+        capabilities, resources: lower-case dotted names that steps may need.
+        boot: 8 random bytes of this process start. boot_id: names the machine's boot.
+    """
+
+    name: str
+    capabilities: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    boot: bytes = b"\x00" * 8
+    boot_id: str = ""
+
+
+@dataclass(slots=True)
+class Parts:
+    """One device's parts. `effects` are those of the event being handled; they leave after the commit."""
+
+    store: Store
+    members: Members
+    timeline: Timeline
+    spool: Spool
+    pen: Pen
+    facts: Facts
+    adverts: Adverts
+    agenda: Agenda
+    settings: Settings
+    apps: tuple[App, ...] = ()
+    effects: list[Effect] = field(default_factory=list)
+    appended: list[tuple[Live, Entry]] = field(default_factory=list)
+    intents: dict[str, tuple[App, Intent]] = field(default_factory=dict)
+    touched: dict[bytes, None] = field(default_factory=dict)
+
+    @property
+    def device(self) -> bytes:
+        """This device's id."""
+        return self.members.device
+
+    @property
+    def wall_ms(self) -> int:
+        """The wall clock of this event."""
+        return self.timeline.moment.wall_ms
+
+    def set_apps(self, apps: Sequence[App]) -> None:
+        """Say which apps are loaded; the first app that has an intent's name serves it."""
+        self.apps = tuple(apps)
+        self.intents = {}
+        for app in apps:
+            for name, intent in app.intents.items():
+                self.intents.setdefault(name, (app, intent))
+
+    def intent_of(self, live: Live) -> Intent | None:
+        """Return the handler of an object's intent, if an app here has it."""
+        found = self.intents.get(live.state.content.intent)
+        return None if found is None else found[1]
+
+    def is_held(self, live: Live) -> bool:
+        """Say whether an operator holds this object or this device: no new effects then."""
+        return live.state.holding == 0 or bool(self.store.get_meta("held", 0))
+
+    def note(self, stage: Stage, live: Live, **fields: Any) -> None:
+        """Leave a note for the log."""
+        self.effects.append(Note(stage, live.object, fields))
+
+    # --- Steps in flight, and their deaths --------------------------------------------------------------------
+
+    def keep_release(self, live: Live, path: str, attempt: bytes, try_number: int) -> None:
+        """Write down, in the commit that releases a step, that it runs: a process that dies leaves this row."""
+        self.store.run(
+            "INSERT OR REPLACE INTO releases VALUES (?, ?, ?, ?, 0)", (live.row, path, attempt, try_number)
+        )
+
+    def forget_release(self, live: Live, path: str) -> None:
+        """The step came back."""
+        self.store.run("DELETE FROM releases WHERE object = ? AND path = ?", (live.row, path))
+
+    # --- Keyed state --------------------------------------------------------------------------------------------
+
+    def get_state(self, live: Live, name: str) -> bytes | None:
+        """Return a value of the state that an intent keeps on this device."""
+        found = self.store.run(
+            "SELECT value FROM keyed_state WHERE scope = ? AND name = ?", (live.state.content.intent, name)
+        ).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def set_state(self, live: Live, name: str, value: bytes) -> None:
+        """Set a value of that state, in this turn's transaction."""
+        self.store.run(
+            "INSERT OR REPLACE INTO keyed_state VALUES (?, ?, ?)", (live.state.content.intent, name, value)
+        )

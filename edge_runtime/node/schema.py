@@ -1,0 +1,83 @@
+"""The spool's tables, each marked *source*, *derived* or *pacing*.
+
+*Source* is what cannot be had again. *Derived* is rebuilt from source: losing it costs time at the next start and
+changes no wake and no decision. *Pacing* is estimators: losing it costs speed only.
+
+For flash: time-ordered row keys, entries clustered by (object, n), due times in a partial index; the one random key
+is the object's id. Source: ours; measured in `docs/benchmarks.md`.
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+SOURCE = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE objects (
+    row INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, age_offset_ms INTEGER NOT NULL, age_is_exact INTEGER NOT NULL,
+    came_ms INTEGER NOT NULL, parked TEXT NOT NULL DEFAULT ''
+);
+CREATE TABLE entries (
+    object INTEGER NOT NULL, n INTEGER NOT NULL, id BLOB NOT NULL, raw BLOB NOT NULL, PRIMARY KEY (object, n)
+) WITHOUT ROWID;
+CREATE TABLE grants (id BLOB PRIMARY KEY, raw BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE fleets (root BLOB PRIMARY KEY, name TEXT NOT NULL, own_grant BLOB NOT NULL, n INTEGER NOT NULL);
+CREATE TABLE releases (
+    object INTEGER NOT NULL, path TEXT NOT NULL, attempt BLOB NOT NULL, try_number INTEGER NOT NULL,
+    deaths INTEGER NOT NULL, PRIMARY KEY (object, path)
+) WITHOUT ROWID;
+CREATE TABLE keyed_state (scope TEXT, name TEXT, value BLOB NOT NULL, PRIMARY KEY (scope, name)) WITHOUT ROWID;
+CREATE TABLE set_facts (
+    name TEXT PRIMARY KEY, value BLOB NOT NULL, set_ms INTEGER NOT NULL, origin TEXT NOT NULL, max_age_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE adverts (
+    device BLOB PRIMARY KEY, counter INTEGER NOT NULL, raw BLOB NOT NULL, heard_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+# `shelf` is one row an object: what `ls`, the alarm, the wake index and reconciliation need without its history.
+DERIVED = """
+CREATE TABLE shelf (
+    object INTEGER PRIMARY KEY, status TEXT NOT NULL, intent TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL,
+    holder BLOB NOT NULL, is_mine INTEGER NOT NULL, ended INTEGER, ended_ms INTEGER, due_ms INTEGER,
+    class INTEGER NOT NULL, root BLOB NOT NULL, is_open INTEGER NOT NULL, deadline_ms INTEGER NOT NULL,
+    heads BLOB NOT NULL, entries INTEGER NOT NULL, bytes INTEGER NOT NULL
+);
+CREATE INDEX shelf_due ON shelf (due_ms) WHERE due_ms IS NOT NULL;
+CREATE INDEX shelf_name ON shelf (name) WHERE name != '';
+CREATE INDEX shelf_class ON shelf (class, object);
+CREATE TABLE wakes (topic TEXT NOT NULL, object INTEGER NOT NULL, PRIMARY KEY (topic, object)) WITHOUT ROWID;
+CREATE INDEX wakes_object ON wakes (object);
+CREATE TABLE digests (root BLOB PRIMARY KEY, sum BLOB NOT NULL, objects INTEGER NOT NULL) WITHOUT ROWID;
+"""
+DERIVED_TABLES = ("shelf", "wakes", "digests")
+
+PACING = """
+CREATE TABLE contacts (
+    n INTEGER PRIMARY KEY, device BLOB NOT NULL, link TEXT NOT NULL, address TEXT NOT NULL, start_ms INTEGER NOT NULL,
+    start_wall_ms INTEGER NOT NULL, end_ms INTEGER, bytes_in INTEGER NOT NULL DEFAULT 0,
+    bytes_out INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX contacts_device ON contacts (device, n);
+"""
+
+# The documented views of `query`; hex ids, so that a person can read and type them.
+VIEWS = """
+CREATE VIEW v_objects AS
+    SELECT lower(hex(o.id)) AS object, s.name, s.intent, s.status, s.reason, lower(hex(s.holder)) AS custodian,
+        CASE s.ended WHEN 0 THEN 'completed' WHEN 1 THEN 'failed' WHEN 2 THEN 'cancelled' WHEN 3 THEN 'expired' END
+        AS "end", s.class AS priority, s.entries, s.bytes, o.came_ms, o.parked
+    FROM objects o JOIN shelf s ON s.object = o.row;
+CREATE VIEW v_entries AS
+    SELECT lower(hex(o.id)) AS object, e.n, lower(hex(e.id)) AS entry, length(e.raw) AS bytes
+    FROM entries e JOIN objects o ON o.row = e.object;
+CREATE VIEW v_steps AS
+    SELECT lower(hex(o.id)) AS object, r.path, lower(hex(r.attempt)) AS attempt, r.try_number, r.deaths
+    FROM releases r JOIN objects o ON o.row = r.object;
+CREATE VIEW v_contacts AS
+    SELECT lower(hex(device)) AS device, link, address, start_ms, end_ms, bytes_in, bytes_out, reason FROM contacts;
+CREATE VIEW v_facts AS SELECT name, lower(hex(value)) AS value_cbor, set_ms, origin, max_age_ms FROM set_facts;
+CREATE VIEW v_peers AS SELECT lower(hex(device)) AS device, counter, heard_ms FROM adverts;
+"""
+# In SQL the user writes the short names; `answers` maps them to these views.
+QUERY_VIEWS = ("objects", "entries", "steps", "contacts", "facts", "peers")

@@ -1,0 +1,265 @@
+"""The objects of this device: loaded from the store when they are needed, kept in a cache bounded in bytes.
+
+A `Live` object is history and state plus what only this process knows (the body, the steps in flight). Dropping one
+loses nothing but time. The derived row of each object (`shelf`) is brought up to date by `put_away`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..base.errors import PeerError
+from ..base.limits import STATE_CACHE_BYTES_MAX
+from ..objects.bodies import CreatedClear
+from ..objects.entries import Entry, reopen
+from ..objects.fold import ObjectState
+from ..objects.grants import Role
+from ..objects.history import Placed
+from ..objects.intents import hash256
+from ..objects.records import Record, read_clear
+from ..program.driver import Body, StepCall
+from .membership import Members
+from .store import Quarantined, Store
+from .timeline import Timeline
+
+# A cached object costs about this many bytes of memory for each byte of its entries (measured: Python objects).
+MEMORY_PER_BYTE = 4
+DIGEST_MODULUS = 1 << 256
+
+
+@dataclass(slots=True)
+class Flight:
+    """One try of a step that the host is running."""
+
+    call: StepCall
+    try_number: int
+    released_ms: int
+    is_abandoned: bool = False
+
+
+@dataclass(slots=True)
+class Live:
+    """One object in memory.
+
+    Attributes:
+        row: its row in the store. age_offset_ms: its age is the device's life time plus this.
+        body: the running program, or None; flights: path -> step in flight.
+        made: records of this turn, not yet appended. is_new: its first entry came in this turn.
+        parked: why an operator must look at it, or empty.
+    """
+
+    row: int
+    state: ObjectState
+    age_offset_ms: int
+    age_is_exact: bool
+    parked: str = ""
+    body: Body | None = None
+    flights: dict[str, Flight] = field(default_factory=dict)
+    made: list[Record] = field(default_factory=list)
+    reason: str = ""
+    due_ms: int | None = None
+
+    @property
+    def object(self) -> bytes:
+        """The object's id."""
+        return self.state.object
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfRow:
+    """The derived row of one object."""
+
+    status: str
+    reason: str
+    due_ms: int | None
+    topics: tuple[str, ...]
+
+
+class Spool:
+    """Loads, keeps and appends to objects."""
+
+    def __init__(self, store: Store, members: Members, timeline: Timeline) -> None:
+        self.store = store
+        self.members = members
+        self.timeline = timeline
+        self._cache: OrderedDict[bytes, Live] = OrderedDict()
+        self._cache_bytes = 0
+
+    def age_ms(self, live: Live) -> int:
+        """Return an object's age now, never below that of its newest known entry."""
+        return max(0, self.timeline.life_ms + live.age_offset_ms)
+
+    def life_ms_of(self, live: Live, age_ms: int) -> int:
+        """Return when on this device's clock an object reaches an age."""
+        return age_ms - live.age_offset_ms
+
+    def find(self, object_id: bytes) -> Live | None:
+        """Return an object, from the cache or the store; None if it is not here.
+
+        Raises:
+            Quarantined: its bytes are not what was stored.
+        """
+        live = self._cache.get(object_id)
+        if live is not None:
+            self._cache.move_to_end(object_id)
+            return live
+        found = self.store.run(
+            "SELECT row, age_offset_ms, age_is_exact, parked FROM objects WHERE id = ?", (object_id,)
+        ).fetchone()
+        if found is None:
+            return None
+        live = Live(found[0], self._load_state(found[0], object_id), found[1], bool(found[2]), found[3])
+        self._remember(live)
+        return live
+
+    def find_row(self, row: int) -> Live | None:
+        """Return an object by its row."""
+        found = self.store.run("SELECT id FROM objects WHERE row = ?", (row,)).fetchone()
+        return None if found is None else self.find(bytes(found[0]))
+
+    def _load_state(self, row: int, object_id: bytes) -> ObjectState:
+        state: ObjectState | None = None
+        for n, entry_id, raw in self.store.run("SELECT n, id, raw FROM entries WHERE object = ? ORDER BY n", (row,)):
+            raw = bytes(raw)
+            if hash256(raw) != bytes(entry_id):
+                raise Quarantined(row, f"entry {n} ({bytes(entry_id).hex()[:16]}) does not have its hash")
+            try:
+                entry = reopen(raw)
+                roots = state.history.created.roots if state is not None else roots_of_first(entry)
+                roles = self.members.roles_of(entry.grant, entry.author, roots) or ()
+                if state is None:
+                    state = ObjectState(entry, roles)
+                else:
+                    state.add(entry, roles)
+            except PeerError as error:
+                raise Quarantined(row, f"entry {n} ({bytes(entry_id).hex()[:16]}): {error}") from None
+        if state is None or state.object != object_id:
+            raise Quarantined(row, "no first entry")
+        return state
+
+    def create(self, first: Entry, roles: Sequence[Role], age_ms: int, age_is_exact: bool) -> Live:
+        """Store an object's first entry."""
+        offset_ms = age_ms - self.timeline.life_ms
+        cursor = self.store.run(
+            "INSERT INTO objects (id, age_offset_ms, age_is_exact, came_ms) VALUES (?, ?, ?, ?)",
+            (first.id, offset_ms, int(age_is_exact), self.timeline.life_ms),
+        )
+        row = cursor.lastrowid
+        assert row is not None
+        self.store.run("INSERT INTO entries VALUES (?, 0, ?, ?)", (row, first.id, first.raw))
+        live = Live(row, ObjectState(first, roles), offset_ms, age_is_exact)
+        self._remember(live)
+        return live
+
+    def append(self, live: Live, entry: Entry, roles: Sequence[Role]) -> Placed:
+        """Store one more entry whose parents are here, and bring the state up to date."""
+        n = len(live.state.history)
+        self.store.run("INSERT INTO entries VALUES (?, ?, ?, ?)", (live.row, n, entry.id, entry.raw))
+        placed = live.state.add(entry, roles)
+        self._cache_bytes += len(entry.raw) * MEMORY_PER_BYTE
+        if entry.age_ms > self.age_ms(live):
+            live.age_offset_ms = entry.age_ms - self.timeline.life_ms
+            self.store.run("UPDATE objects SET age_offset_ms = ? WHERE row = ?", (live.age_offset_ms, live.row))
+        return placed
+
+    def park(self, live: Live, reason: str) -> None:
+        """Set an object aside for the operator (empty reason: take it back)."""
+        live.parked = reason
+        self.store.run("UPDATE objects SET parked = ? WHERE row = ?", (reason, live.row))
+
+    def put_away(self, live: Live, row: ShelfRow) -> None:
+        """Bring the object's derived rows up to date."""
+        state, history = live.state, live.state.history
+        content, created, view = state.content, history.created, history.view
+        heads = b"".join(history.heads)
+        self._move_digest(live, created.roots[0], heads, is_open=not created.holders)
+        finish = content.finish
+        deadline_ms = self.life_ms_of(live, created.lifetime_ms)
+        live.reason, live.due_ms = row.reason, row.due_ms
+        self.store.run(
+            "INSERT OR REPLACE INTO shelf VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                live.row, row.status, content.intent, content.name, row.reason, view.holder,
+                int(view.holder == self.members.device), None if finish is None else int(finish.end),
+                None if finish is None else self.life_ms_of(live, finish.age_ms), row.due_ms, created.priority,
+                created.roots[0], int(not created.holders), deadline_ms, heads, len(history), history.bytes_size,
+            ),
+        )  # fmt: skip
+        self._put_topics(live.row, row.topics)
+
+    def _put_topics(self, row: int, topics: tuple[str, ...]) -> None:
+        had = tuple(found[0] for found in self.store.run("SELECT topic FROM wakes WHERE object = ?", (row,)))
+        for topic in had:
+            if topic not in topics:
+                self.store.run("DELETE FROM wakes WHERE topic = ? AND object = ?", (topic, row))
+        for topic in topics:
+            if topic not in had:
+                self.store.run("INSERT INTO wakes VALUES (?, ?)", (topic, row))
+
+    def _move_digest(self, live: Live, root: bytes, heads: bytes, is_open: bool) -> None:
+        """Keep the sum over hashes of (object, heads) per fleet: two devices compare it in one message."""
+        if not is_open:
+            return
+        had = self.store.run("SELECT heads FROM shelf WHERE object = ?", (live.row,)).fetchone()
+        if had is not None and bytes(had[0]) == heads:
+            return
+        found = self.store.run("SELECT sum, objects FROM digests WHERE root = ?", (root,)).fetchone()
+        total, objects = (int.from_bytes(found[0], "big"), found[1]) if found is not None else (0, 0)
+        if had is None:
+            objects += 1
+        else:
+            total -= _digest_item(live.object, bytes(had[0]))
+        total = (total + _digest_item(live.object, heads)) % DIGEST_MODULUS
+        self.store.run("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", (root, total.to_bytes(32, "big"), objects))
+
+    # --- The cache ------------------------------------------------------------------------------------------------
+
+    def _remember(self, live: Live) -> None:
+        self._cache[live.object] = live
+        self._cache_bytes += live.state.history.bytes_size * MEMORY_PER_BYTE + 2048
+
+    def loaded(self) -> Iterator[Live]:
+        """Yield the objects in memory."""
+        yield from self._cache.values()
+
+    def forget(self, object_id: bytes) -> None:
+        """Drop an object from memory (after a rollback): the store is what counts."""
+        live = self._cache.pop(object_id, None)
+        if live is not None:
+            self._cache_bytes -= live.state.history.bytes_size * MEMORY_PER_BYTE + 2048
+            if live.body is not None:
+                live.body.free()
+
+    def forget_all(self) -> None:
+        """Drop everything from memory (after a failed commit)."""
+        for object_id in list(self._cache):
+            self.forget(object_id)
+        self._cache_bytes = 0
+
+    def shrink(self) -> None:
+        """Drop the objects used longest ago until the cache is within its bound; those with flights stay."""
+        if self._cache_bytes <= STATE_CACHE_BYTES_MAX:
+            return
+        for object_id, live in list(self._cache.items()):
+            if self._cache_bytes <= STATE_CACHE_BYTES_MAX:
+                return
+            if not live.flights and live.body is None:
+                self.forget(object_id)
+
+
+def _digest_item(object_id: bytes, heads: bytes) -> int:
+    return int.from_bytes(hash256(object_id + heads), "big")
+
+
+def roots_of_first(entry: Entry) -> tuple[bytes, ...]:
+    """Return the fleet roots that an object's first entry names.
+
+    Raises:
+        PeerError: `entry`: it is not a first entry.
+    """
+    clear = read_clear(entry.records[0]) if entry.is_first else None
+    if not isinstance(clear, CreatedClear):
+        raise PeerError("entry", "not a first entry")
+    return clear.roots

@@ -1,0 +1,113 @@
+"""The spool: one SQLite connection, owned by the node thread, in a file on a device and in memory in tests.
+
+`synchronous=FULL` and WAL: what `commit` returned from survives pulling the plug. All other connections are
+read-only, since SQLite before 3.51.3 can corrupt a WAL database with two writers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..base.errors import EdgeError, Exit, UsageError
+from .schema import DERIVED, DERIVED_TABLES, PACING, SCHEMA_VERSION, SOURCE, VIEWS
+
+
+class StoreFailed(EdgeError):
+    """The commit did not happen (disk full, read-only, I/O error): nothing may be said; custody is not taken."""
+
+
+class Quarantined(EdgeError):
+    """An object's stored bytes are not what was stored; it is set aside, the spool serves the rest."""
+
+    def __init__(self, object_row: int, reason: str) -> None:
+        super().__init__(reason)
+        self.object_row = object_row
+        self.reason = reason
+
+
+class Store:
+    """A thin, typed hand on the connection: statements are cached by `sqlite3`; nothing here decides anything."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.run = connection.execute
+
+    @classmethod
+    def open(cls, connection: sqlite3.Connection) -> Store:
+        """Set the pragmas and make or check the schema.
+
+        Args:
+            connection: opened with `isolation_level=None`; it belongs to this store from now on.
+
+        Raises:
+            UsageError: a newer schema, or a file that is no spool; the file is untouched.
+        """
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise UsageError(
+                    f"The spool has schema {version}, this version knows {SCHEMA_VERSION}. "
+                    "Install the newer edge-runtime again; the file was not changed.",
+                    Exit.FAILED,
+                )
+            if version == 0:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before WAL: after it, it stays off unsaid
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -2048", "temp_store = MEMORY",
+                           "wal_autocheckpoint = 1000", "foreign_keys = OFF", "trusted_schema = OFF"):  # fmt: skip
+                connection.execute(f"PRAGMA {pragma}")
+            if version == 0:
+                connection.executescript(
+                    f"BEGIN; {SOURCE} {DERIVED} {PACING} {VIEWS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+                )
+        except sqlite3.DatabaseError as error:
+            raise UsageError(
+                f"The spool cannot be opened: {error}. If the file was damaged, move spool.db aside and start again; "
+                "objects that peers hold come back at the next contact.",
+                Exit.FAILED,
+            ) from None
+        return cls(connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside is committed as one, or nothing is.
+
+        Raises:
+            StoreFailed: the commit, or a statement on the way, failed for reasons of the disk.
+        """
+        try:
+            self.run("BEGIN IMMEDIATE")
+            yield
+            self.run("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._give_up()
+            raise StoreFailed(str(error)) from error
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        if self.connection.in_transaction:
+            self.run("ROLLBACK")
+
+    def get_meta(self, name: str, default: Any = None) -> Any:
+        """Return a value of `meta` (int, text or bytes)."""
+        found = self.run("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return default if found is None else found[0]
+
+    def set_meta(self, name: str, value: Any) -> None:
+        """Set a value of `meta`."""
+        self.run("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value))
+
+    def is_derived_missing(self) -> bool:
+        """Say whether the derived tables do not cover the objects: they are rebuilt before the first turn then."""
+        objects = self.run("SELECT count(*) FROM objects").fetchone()[0]
+        shelved = self.run("SELECT count(*) FROM shelf").fetchone()[0]
+        return bool(objects != shelved)
+
+    def clear_derived(self) -> None:
+        """Empty every derived table."""
+        for table in DERIVED_TABLES:
+            self.run(f"DELETE FROM {table}")

@@ -1,0 +1,369 @@
+"""Going on with one object: replay, take what is there, release what may run, else sleep. All inside one turn.
+
+The order is fixed, so that two devices with equal state, policy, snapshot and seed make equal records: the body is
+resumed by a cancellation first, then signals in their order, timers by due age, conditions by path; then steps are
+judged in the order of their calls; then, if nothing runs here, the object sleeps or custody is offered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..base.errors import PeerError
+from ..base.limits import DORMANCY_MS_MAX, RESUMPTIONS_PER_TURN_MAX
+from ..judge.outcomes import Outcome
+from ..objects import bodies as b
+from ..objects.codec import encode
+from ..objects.kinds import Kind
+from ..objects.records import make
+from ..objects.script import Resumed, Resumption
+from ..objects.triggers import After, Any, OnSignal, Trigger, When, to_tree
+from ..program.app import Intent
+from ..program.driver import (
+    Again,
+    Body,
+    BodyOverran,
+    Cancelled,
+    Completed,
+    Failed,
+    Learned,
+    Published,
+    StateSet,
+    StepCall,
+)
+from ..program.driver import Start as BodyStart
+from ..program.errors import Nondeterminism
+from .custody import Custody
+from .effects import Note, Stage, StartStep, StopStep
+from .events import StepEnded
+from .judgement import Elsewhere, Go, Judgement, Pause
+from .parts import Parts
+from .shelving import Shelving
+from .spool import Flight, Live
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocked:
+    """A step that cannot run now: when to look again."""
+
+    call: StepCall
+    pause: Pause | Elsewhere
+
+
+class Turner:
+    """Goes on with objects of which this device is custodian."""
+
+    def __init__(self, parts: Parts, judgement: Judgement, custody: Custody, shelving: Shelving) -> None:
+        self.parts = parts
+        self.judgement = judgement
+        self.custody = custody
+        self.shelving = shelving
+
+    def go_on(self, live: Live) -> None:
+        """Bring an object as far as it goes now, append what that made, and put it away with its next wake."""
+        parts = self.parts
+        age_ms = parts.spool.age_ms(live)
+        if not self._may_turn(live, age_ms):
+            self._close_body(live)
+            self.shelving.put_away(live)
+            return
+        intent = parts.intent_of(live)
+        if intent is None:
+            self._close_body(live)
+            self._sleep_without_app(live, age_ms)
+        elif live.state.history.created.lifetime_ms <= age_ms:
+            self._finish(live, b.End.EXPIRED, b"", "the lifetime passed", "Expired")
+        else:
+            self._turn_body(live, intent, age_ms)
+        if live.made:
+            parts.pen.write_turn(live, age_ms)
+        if live.state.content.finish is not None or not live.flights:
+            self._close_body(live)
+        self.shelving.put_away(live)
+
+    def take_outcome(self, live: Live, event: StepEnded) -> None:
+        """Record what came of a step, then go on."""
+        flight = live.flights.pop(event.path, None)
+        if flight is None or flight.call.attempt != event.attempt or flight.try_number != event.try_number:
+            if flight is not None:
+                live.flights[event.path] = flight
+            return
+        self.parts.forget_release(live, event.path)
+        if not self._is_turnable(live):
+            return  # custody moved on or the object ended meanwhile: the result is without effect
+        age_ms = self.parts.spool.age_ms(live)
+        is_final = flight.is_abandoned or self.judgement.is_final(live, flight, event, age_ms)
+        body = executed_body(flight, event, is_final, self.judgement.verdict_text)
+        live.made.append(make(Kind.EXECUTED, b.Empty(), body))
+        self.parts.note(Stage.EXECUTED, live, path=event.path, outcome=Outcome(event.outcome).name.lower())
+        self.judgement.learn(live, flight, event)
+        if is_final and live.body is not None:
+            self._deliver(live, _resumption_of(body, age_ms, self.parts.wall_ms))
+        if not is_final:
+            # The record must be in the state before the next look judges the step by its memory.
+            self.parts.pen.write_turn(live, age_ms)
+        self.go_on(live)
+
+    # --- May it be turned at all ----------------------------------------------------------------------------------
+
+    def _is_turnable(self, live: Live) -> bool:
+        view, content = live.state.history.view, live.state.content
+        return (
+            view.holder == self.parts.device
+            and not view.is_frozen
+            and content.finish is None
+            and not content.is_opaque
+            and not content.is_withheld
+        )
+
+    def _may_turn(self, live: Live, age_ms: int) -> bool:
+        """Say whether this device may go on with the object now; custody is settled on the way."""
+        if live.parked or live.state.content.finish is not None:
+            return False
+        self.custody.settle(live, age_ms)
+        return self._is_turnable(live) and not self.parts.is_held(live)
+
+    # --- The body -------------------------------------------------------------------------------------------------
+
+    def _turn_body(self, live: Live, intent: Intent, age_ms: int) -> None:
+        world = self.judgement.world(live, intent, age_ms)
+        try:
+            body = live.body or self._open_body(live, intent, world)
+            self._absorb(live, body)
+            for _ in range(RESUMPTIONS_PER_TURN_MAX):
+                if body.ended is not None:
+                    break
+                found = self._next_resumption(live, body, age_ms)
+                if found is None:
+                    break
+                took, resumption = found
+                self._reenter(live, age_ms)
+                live.made.append(make(Kind.TOOK, b.Empty(), took))
+                if took.what in (b.Took.INPUT, b.Took.CANCEL):
+                    live.state.content.taken[took.ref] = None
+                body.deliver(resumption, world)
+                self._absorb(live, body)
+        except Nondeterminism as error:
+            self._park_body(live, f"nondeterminism: {error}", age_ms)
+            return
+        except BodyOverran:
+            self._park_body(live, "overran: the handler did not give way within its slice", age_ms)
+            self.parts.spool.park(live, "overran")
+            return
+        if body.ended is not None:
+            self._end_body(live, body, intent, age_ms)
+        else:
+            self._release(live, body, intent, age_ms)
+
+    def _open_body(self, live: Live, intent: Intent, world: object) -> Body:
+        content = live.state.content
+        start = BodyStart(live.object, content.lineage, self.parts.device)
+        body = Body(intent, start, content.script)
+        live.body = body
+        body.replay(world)  # type: ignore[arg-type]
+        return body
+
+    def _deliver(self, live: Live, resumption: Resumption) -> None:
+        """Hand a step's outcome to the running body; what it then does is looked at by `go_on`."""
+        intent = self.parts.intent_of(live)
+        if live.body is None or intent is None:
+            return
+        age_ms = self.parts.spool.age_ms(live)
+        try:
+            live.body.deliver(resumption, self.judgement.world(live, intent, age_ms))
+        except Nondeterminism as error:
+            self._park_body(live, f"nondeterminism: {error}", age_ms)
+        except BodyOverran:
+            self._park_body(live, "overran: the handler did not give way within its slice", age_ms)
+            self.parts.spool.park(live, "overran")
+
+    def _absorb(self, live: Live, body: Body) -> None:
+        """Turn what the body learned, published and set into records of this turn."""
+        for made in body.take_made():
+            match made:
+                case Published(path, name, value):
+                    live.made.append(make(Kind.PUBLISHED, b.Empty(), b.PublishedSealed(path, name, value)))
+                case StateSet(path, name, value):
+                    live.made.append(make(Kind.LEARNED, b.Empty(), b.LearnedSealed(path, value)))
+                    self.parts.set_state(live, name, value)
+                case Learned(path, value):
+                    live.made.append(make(Kind.LEARNED, b.Empty(), b.LearnedSealed(path, value)))
+
+    def _next_resumption(self, live: Live, body: Body, age_ms: int) -> tuple[b.TookSealed, Resumption] | None:
+        """Return the one thing that resumes the body next, as record and as resumption."""
+        wall_ms = self.parts.wall_ms
+        cancel = live.state.cancel_untaken()
+        if cancel is not None:
+            return b.TookSealed(b.Took.CANCEL, cancel, ""), Resumption(Resumed.CANCEL, "", age_ms, wall_ms)
+        waits = body.input_waits()
+        if waits:
+            for item in live.state.untaken():
+                wait = next((wait for wait in waits if wait.name == item.name), None)
+                if wait is not None:
+                    return (
+                        b.TookSealed(b.Took.INPUT, item.ref, wait.path),
+                        Resumption(Resumed.INPUT, wait.path, age_ms, wall_ms, value=item.value),
+                    )
+        for timer in body.timers():
+            if timer.due_age_ms <= age_ms:
+                return (
+                    b.TookSealed(b.Took.TIMER, timer.path.encode(), timer.path),
+                    Resumption(Resumed.TIMER, timer.path, age_ms, wall_ms),
+                )
+        for condition in body.condition_waits():
+            if self.judgement.condition_holds(live, condition.tree, age_ms):
+                return (
+                    b.TookSealed(b.Took.CONDITION, condition.path.encode(), condition.path),
+                    Resumption(Resumed.CONDITION, condition.path, age_ms, wall_ms),
+                )
+        return None
+
+    def _reenter(self, live: Live, age_ms: int) -> None:
+        """Say once per sleep that the object woke, and by what, before the first thing it then does."""
+        dormancy = live.state.content.dormancy
+        if dormancy is None or live.made:
+            return
+        triggers = self.judgement.which_hold(live, dormancy, age_ms)
+        digest = self.judgement.snapshot_digest(live, age_ms)
+        live.made.append(make(Kind.REENTERED, b.Empty(), b.ReenteredSealed(triggers, digest)))
+        self.parts.note(Stage.WOKEN, live, by=", ".join(triggers))
+
+    # --- Steps ----------------------------------------------------------------------------------------------------
+
+    def _release(self, live: Live, body: Body, intent: Intent, age_ms: int) -> None:
+        calls = body.steps()
+        self._stop_abandoned(live, calls)
+        blocked: list[_Blocked] = []
+        for call in calls:
+            if call.path in live.flights:
+                continue
+            decision = self.judgement.judge_step(live, intent, call, age_ms)
+            if isinstance(decision, Go):
+                self._reenter(live, age_ms)
+                self._start(live, call)
+            else:
+                blocked.append(_Blocked(call, decision))
+        if live.flights:
+            return
+        elsewhere = next((item.pause for item in blocked if isinstance(item.pause, Elsewhere)), None)
+        if elsewhere is not None and self.custody.offer(live, elsewhere.needs, elsewhere.reason, age_ms):
+            return
+        self._sleep(live, body, blocked, age_ms)
+
+    def _start(self, live: Live, call: StepCall) -> None:
+        memory = live.state.content.steps.get(call.path)
+        try_number = 1 + (memory.tries if memory is not None else 0)
+        live.flights[call.path] = Flight(call, try_number, self.parts.timeline.life_ms)
+        self.parts.keep_release(live, call.path, call.attempt, try_number)
+        keywords: dict[str, object] = {}
+        self.parts.effects.append(
+            StartStep(
+                live.object, call.path, call.attempt, try_number, call.name, call.function, call.arguments,
+                keywords, call.timeout_ms,
+            )
+        )  # fmt: skip
+        self.parts.note(Stage.JUDGED, live, action="execution", path=call.path, attempt=try_number)
+
+    def _stop_abandoned(self, live: Live, calls: tuple[StepCall, ...]) -> None:
+        """Stop steps that the body no longer awaits; their outcome is still recorded when it comes."""
+        awaited = {call.path: None for call in calls}
+        for path, flight in live.flights.items():
+            if path not in awaited and not flight.is_abandoned:
+                flight.is_abandoned = True
+                self.parts.effects.append(StopStep(live.object, path))
+
+    # --- Sleeping and ending --------------------------------------------------------------------------------------
+
+    def _sleep(self, live: Live, body: Body, blocked: list[_Blocked], age_ms: int) -> None:
+        """Append `dormant` with everything that can end the sleep, unless that is what stands there already."""
+        leaves: list[Trigger] = []
+        reasons: list[str] = []
+        timers = body.timers()
+        if timers:
+            leaves.append(After(timers[0].due_age_ms))
+        for condition in body.condition_waits():
+            leaves.append(When(self.judgement.condition_of(condition.tree)))
+            reasons.append(f"until {condition.text}")
+        for wait in body.input_waits():
+            leaves.append(OnSignal(wait.name))
+            reasons.append(f"waiting for signal {wait.name}")
+        for item in blocked:
+            leaves.extend(item.pause.triggers)
+            reasons.append(item.pause.reason)
+        if timers and not reasons:
+            reasons.append("sleeping")
+        if not leaves:
+            reasons.append("nothing to wait for: the handler awaits something that nobody will complete")
+        self._write_dormant(live, leaves, "; ".join(dict.fromkeys(reasons)), age_ms)
+
+    def _write_dormant(self, live: Live, leaves: list[Trigger], reason: str, age_ms: int) -> None:
+        trigger: Trigger = leaves[0] if len(leaves) == 1 else Any(tuple(leaves))
+        tree = encode(to_tree(trigger)) if leaves else b"\xf6"
+        reason = reason[:500]
+        dormancy = live.state.content.dormancy
+        if dormancy is not None and not live.made and (dormancy.trigger, dormancy.reason) == (tree, reason):
+            return
+        lifetime_ms = live.state.history.created.lifetime_ms
+        expires_ms = min(lifetime_ms, age_ms + DORMANCY_MS_MAX)
+        record = make(Kind.DORMANT, b.DormantClear(expires_ms), b.DormantSealed(tree, reason))
+        live.made.append(record)
+        self.parts.note(Stage.JUDGED, live, action="dormancy", reason=reason)
+
+    def _sleep_without_app(self, live: Live, age_ms: int) -> None:
+        name = live.state.content.intent
+        decision = self.judgement.without_app(live)
+        if not live.flights and self.custody.offer(live, decision.needs, decision.reason, age_ms):
+            return
+        self._write_dormant(live, list(decision.triggers), f"no app here offers {name}", age_ms)
+
+    def _park_body(self, live: Live, reason: str, age_ms: int) -> None:
+        self._close_body(live)
+        live.made.clear()
+        self._write_dormant(live, list(self.judgement.on_new_app(live)), reason, age_ms)
+        self.parts.effects.append(Note(Stage.JUDGED, live.object, {"parked": reason}, is_info=True))
+
+    def _end_body(self, live: Live, body: Body, intent: Intent, age_ms: int) -> None:
+        self._stop_abandoned(live, ())
+        match body.ended:
+            case Completed(value):
+                self._finish(live, b.End.COMPLETED, value, "", "")
+            case Failed(error, error_type):
+                self._finish(live, b.End.FAILED, b"", error, error_type)
+            case Cancelled():
+                self._finish(live, b.End.CANCELLED, b"", "cancelled on request", "Cancelled")
+            case Again(state):
+                run = live.state.content.script.run + 1
+                live.made.append(make(Kind.AGAIN, b.Empty(), b.AgainSealed(run, state)))
+                self.parts.pen.write_turn(live, age_ms)
+                self._close_body(live)
+                self._turn_body(live, intent, age_ms)
+            case None:
+                raise PeerError("impossible", "the body has not ended")
+
+    def _finish(self, live: Live, end: b.End, value: bytes, error: str, error_type: str) -> None:
+        self._reenter(live, self.parts.spool.age_ms(live))
+        live.made.append(
+            make(Kind.TERMINATED, b.TerminatedClear(int(end)), b.TerminatedSealed(value, error, error_type))
+        )
+        self.parts.effects.append(Note(Stage.JUDGED, live.object, {"ended": end.name.lower()}, is_info=True))
+
+    def _close_body(self, live: Live) -> None:
+        if live.body is not None:
+            live.body.free()
+            live.body = None
+
+
+def executed_body(flight: Flight, event: StepEnded, is_final: bool, verdict: str) -> b.ExecutedSealed:
+    """Return the record of one try of a step."""
+    call = flight.call
+    return b.ExecutedSealed(
+        call.attempt, event.try_number, call.path, call.fingerprint, int(call.effect), "", "", verdict,
+        event.outcome, is_final, event.value, event.error, event.error_type, event.latency_ms, event.hint_ms, 0, "",
+    )  # fmt: skip
+
+
+def _resumption_of(body: b.ExecutedSealed, age_ms: int, wall_ms: int) -> Resumption:
+    return Resumption(
+        Resumed.STEP, body.path, age_ms, wall_ms, body.value, body.fingerprint, body.outcome, body.error,
+        body.error_type,
+    )  # fmt: skip

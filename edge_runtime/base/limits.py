@@ -111,6 +111,18 @@ CONTROL_CLIENTS_MAX = 64
 TIMER_SLICE_MS_MAX = 30 * SECOND_MS  # no sleep of the host's timer is longer: clocks are read again
 SEQUENCE_BLOCK = 10_000  # reserved on disk before use
 
+# --- Pacing. ---
+RTO_MS_INITIAL = 1_000  # before the first answer (RFC 6298 section 2.1)
+RTO_MS_MAX = 60_000  # RFC 6298 section 2.5 allows 60 s and more
+BACKOFF_MS_FIRST = 1_000
+BACKOFF_MS_MAX = 15 * MINUTE_MS
+PROBE_MS_FIRST = 5 * SECOND_MS  # of a destination that is no peer: 5 s doubling to 15 min
+PROBE_MS_MAX = 15 * MINUTE_MS
+RAMP_MAX = 32  # attempts in flight to one destination
+DESTINATIONS_MAX = 1_000  # remembered at once; the one used longest ago goes
+POLICY_RULES_MAX = 100
+POLICY_BYTES_MAX = 64 * KIB
+
 assert RESULT_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX, "a result must fit one entry with its envelope"
 assert ARGUMENTS_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX
 assert ENTRY_BYTES_MAX < INBOX_BYTES_MAX

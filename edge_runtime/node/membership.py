@@ -84,7 +84,7 @@ class Members:
         """Return (grant id, roles) under which this device may write into an object of these roots."""
         for root, _, grant in self.fleets:
             if root in roots:
-                return grant, self.roles_of(grant, self.device, roots)
+                return grant, self.roles_of(grant, self.device, roots) or ()
         return None
 
     # --- Grants ---------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from .agenda import Agenda
 from .effects import Effect, Note, Stage
 from .facts import Facts
 from .membership import Members
-from .spool import Live, Spool
+from .spool import Flight, Live, Spool
 from .store import Store
 from .timeline import Timeline
 from .writing import Pen
@@ -88,14 +88,17 @@ class Parts:
 
     # --- Steps in flight, and their deaths --------------------------------------------------------------------
 
-    def keep_release(self, live: Live, path: str, attempt: bytes, try_number: int) -> None:
+    def keep_flight(self, live: Live, path: str, flight: Flight) -> None:
         """Write down, in the commit that releases a step, that it runs: a process that dies leaves this row."""
+        live.flights[path] = flight
         self.store.run(
-            "INSERT OR REPLACE INTO releases VALUES (?, ?, ?, ?, 0)", (live.row, path, attempt, try_number)
+            "INSERT OR REPLACE INTO releases VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (live.row, path, flight.attempt, flight.try_number, flight.fingerprint, flight.effect, flight.released_ms),
         )
 
-    def forget_release(self, live: Live, path: str) -> None:
+    def forget_flight(self, live: Live, path: str) -> None:
         """The step came back."""
+        del live.flights[path]
         self.store.run("DELETE FROM releases WHERE object = ? AND path = ?", (live.row, path))
 
     # --- Keyed state --------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ CREATE TABLE grants (id BLOB PRIMARY KEY, raw BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE fleets (root BLOB PRIMARY KEY, name TEXT NOT NULL, own_grant BLOB NOT NULL, n INTEGER NOT NULL);
 CREATE TABLE releases (
     object INTEGER NOT NULL, path TEXT NOT NULL, attempt BLOB NOT NULL, try_number INTEGER NOT NULL,
-    deaths INTEGER NOT NULL, PRIMARY KEY (object, path)
+    fingerprint BLOB NOT NULL, effect INTEGER NOT NULL, released_ms INTEGER NOT NULL, PRIMARY KEY (object, path)
 ) WITHOUT ROWID;
 CREATE TABLE keyed_state (scope TEXT, name TEXT, value BLOB NOT NULL, PRIMARY KEY (scope, name)) WITHOUT ROWID;
 CREATE TABLE set_facts (
@@ -72,7 +72,7 @@ CREATE VIEW v_entries AS
     SELECT lower(hex(o.id)) AS object, e.n, lower(hex(e.id)) AS entry, length(e.raw) AS bytes
     FROM entries e JOIN objects o ON o.row = e.object;
 CREATE VIEW v_steps AS
-    SELECT lower(hex(o.id)) AS object, r.path, lower(hex(r.attempt)) AS attempt, r.try_number, r.deaths
+    SELECT lower(hex(o.id)) AS object, r.path, lower(hex(r.attempt)) AS attempt, r.try_number, r.released_ms
     FROM releases r JOIN objects o ON o.row = r.object;
 CREATE VIEW v_contacts AS
     SELECT lower(hex(device)) AS device, link, address, start_ms, end_ms, bytes_in, bytes_out, reason FROM contacts;

@@ -19,7 +19,7 @@ from ..objects.grants import Role
 from ..objects.history import Placed
 from ..objects.intents import hash256
 from ..objects.records import Record, read_clear
-from ..program.driver import Body, StepCall
+from ..program.driver import Body
 from .membership import Members
 from .store import Quarantined, Store
 from .timeline import Timeline
@@ -31,10 +31,12 @@ DIGEST_MODULUS = 1 << 256
 
 @dataclass(slots=True)
 class Flight:
-    """One try of a step that the host is running."""
+    """One try of a step that the host of this process is running; kept in the store until its outcome comes."""
 
-    call: StepCall
+    attempt: bytes
     try_number: int
+    fingerprint: bytes
+    effect: int
     released_ms: int
     is_abandoned: bool = False
 
@@ -111,6 +113,11 @@ class Spool:
         if found is None:
             return None
         live = Live(found[0], self._load_state(found[0], object_id), found[1], bool(found[2]), found[3])
+        for path, *fields in self.store.run(
+            "SELECT path, attempt, try_number, fingerprint, effect, released_ms FROM releases WHERE object = ?",
+            (live.row,),
+        ).fetchall():
+            live.flights[path] = Flight(*fields)
         self._remember(live)
         return live
 

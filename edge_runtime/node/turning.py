@@ -30,6 +30,7 @@ from ..program.driver import (
     Published,
     StateSet,
     StepCall,
+    World,
 )
 from ..program.driver import Start as BodyStart
 from ..program.errors import Nondeterminism
@@ -83,30 +84,43 @@ class Turner:
 
     def take_outcome(self, live: Live, event: StepEnded) -> None:
         """Record what came of a step, then go on."""
-        flight = live.flights.pop(event.path, None)
-        if flight is None or flight.call.attempt != event.attempt or flight.try_number != event.try_number:
-            if flight is not None:
-                live.flights[event.path] = flight
+        flight = live.flights.get(event.path)
+        if flight is None or (flight.attempt, flight.try_number) != (event.attempt, event.try_number):
             return
-        self.parts.forget_release(live, event.path)
-        if not self._is_turnable(live):
+        self.parts.forget_flight(live, event.path)
+        if not self.is_turnable(live):
             return  # custody moved on or the object ended meanwhile: the result is without effect
         age_ms = self.parts.spool.age_ms(live)
-        is_final = flight.is_abandoned or self.judgement.is_final(live, flight, event, age_ms)
+        call = self._call_of(live, event.path)
+        is_final = call is None or self.judgement.is_final(live, call, event, age_ms)
         body = executed_body(flight, event, is_final, self.judgement.verdict_text)
         live.made.append(make(Kind.EXECUTED, b.Empty(), body))
         self.parts.note(Stage.EXECUTED, live, path=event.path, outcome=Outcome(event.outcome).name.lower())
-        self.judgement.learn(live, flight, event)
+        self.judgement.learn(live, _name_in(event.path), event)
         if is_final and live.body is not None:
             self._deliver(live, _resumption_of(body, age_ms, self.parts.wall_ms))
-        if not is_final:
-            # The record must be in the state before the next look judges the step by its memory.
+        else:
+            # The record must be in the state before the next look judges the step by it, or replays it.
             self.parts.pen.write_turn(live, age_ms)
         self.go_on(live)
 
+    def _call_of(self, live: Live, path: str) -> StepCall | None:
+        """Return the call that a step in flight answers, as the body awaits it now; None if nobody does any more."""
+        intent = self.parts.intent_of(live)
+        if intent is None:
+            return None
+        try:
+            age_ms = self.parts.spool.age_ms(live)
+            body = live.body or self._open_body(live, intent, self.judgement.world(live, intent, age_ms))
+        except (Nondeterminism, BodyOverran):
+            self._close_body(live)  # `go_on` meets the same again and says so in the object
+            return None
+        return next((call for call in body.steps() if call.path == path), None)
+
     # --- May it be turned at all ----------------------------------------------------------------------------------
 
-    def _is_turnable(self, live: Live) -> bool:
+    def is_turnable(self, live: Live) -> bool:
+        """Say whether this device is the custodian of a living object that it can read."""
         view, content = live.state.history.view, live.state.content
         return (
             view.holder == self.parts.device
@@ -121,7 +135,7 @@ class Turner:
         if live.parked or live.state.content.finish is not None:
             return False
         self.custody.settle(live, age_ms)
-        return self._is_turnable(live) and not self.parts.is_held(live)
+        return self.is_turnable(live) and not self.parts.is_held(live)
 
     # --- The body -------------------------------------------------------------------------------------------------
 
@@ -155,12 +169,12 @@ class Turner:
         else:
             self._release(live, body, intent, age_ms)
 
-    def _open_body(self, live: Live, intent: Intent, world: object) -> Body:
+    def _open_body(self, live: Live, intent: Intent, world: World) -> Body:
         content = live.state.content
         start = BodyStart(live.object, content.lineage, self.parts.device)
         body = Body(intent, start, content.script)
         live.body = body
-        body.replay(world)  # type: ignore[arg-type]
+        body.replay(world)
         return body
 
     def _deliver(self, live: Live, resumption: Resumption) -> None:
@@ -253,8 +267,9 @@ class Turner:
     def _start(self, live: Live, call: StepCall) -> None:
         memory = live.state.content.steps.get(call.path)
         try_number = 1 + (memory.tries if memory is not None else 0)
-        live.flights[call.path] = Flight(call, try_number, self.parts.timeline.life_ms)
-        self.parts.keep_release(live, call.path, call.attempt, try_number)
+        released_ms = self.parts.timeline.life_ms
+        flight = Flight(call.attempt, try_number, call.fingerprint, int(call.effect), released_ms)
+        self.parts.keep_flight(live, call.path, flight)
         keywords: dict[str, object] = {}
         self.parts.effects.append(
             StartStep(
@@ -355,11 +370,15 @@ class Turner:
 
 def executed_body(flight: Flight, event: StepEnded, is_final: bool, verdict: str) -> b.ExecutedSealed:
     """Return the record of one try of a step."""
-    call = flight.call
     return b.ExecutedSealed(
-        call.attempt, event.try_number, call.path, call.fingerprint, int(call.effect), "", "", verdict,
+        flight.attempt, event.try_number, event.path, flight.fingerprint, flight.effect, "", "", verdict,
         event.outcome, is_final, event.value, event.error, event.error_type, event.latency_ms, event.hint_ms, 0, "",
     )  # fmt: skip
+
+
+def _name_in(path: str) -> str:
+    """Return the call's name in a path `run/scope/name:counter`."""
+    return path.rpartition("/")[2].rpartition(":")[0]
 
 
 def _resumption_of(body: b.ExecutedSealed, age_ms: int, wall_ms: int) -> Resumption:

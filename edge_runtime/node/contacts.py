@@ -1,0 +1,305 @@
+"""Contacts: what is said from hello to the end of a link, in the order that a contact of three seconds needs.
+
+opened -> hello, adverts -> heads (unless the digests are equal) -> wants -> entries both ways -> live push.
+What was received is committed with its turn; a lost contact goes on at the next one from the heads of then. What is
+handed to a channel and not yet taken is bounded; the rest waits here as jobs (object and heads), not as bytes.
+
+Source: ours, `docs/format.md` (Contact); order of sending after page "What is sent first" of the architecture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..base.errors import PeerError
+from ..base.limits import CONTACT_INFLIGHT_BYTES_MAX, HEADS_PER_MESSAGE_MAX
+from ..base.units import KIB
+from ..objects.entries import Entry
+from ..objects.grants import check_membership
+from .effects import Close, Note, Send, Stage
+from .events import ContactEnded, ContactOpened, Drained, Heard
+from .messages import Adverts as AdvertsMessage
+from .messages import Entries, Head, Heads, Hello, Message, Refuse, Want, encode_message
+from .parts import Parts
+from .reconcile import HEADS_TOLD_MAX, Reconciler
+from .spool import Live
+
+# One message of entries: large enough to fill frames, small enough that a cut loses little.
+BATCH_BYTES = 48 * KIB
+BATCH_ENTRIES = 128
+NO_OBJECT = b"\x00" * 32
+# Objects whose heads at the peer are remembered during a contact; beyond it the oldest is asked about again.
+KNOWN_MAX = 20_000
+ADVERTS_PER_MESSAGE = 16
+
+
+@dataclass(slots=True)
+class Contact:
+    """One link to one peer while it lasts."""
+
+    number: int
+    device: bytes
+    roots: tuple[bytes, ...]
+    row: int
+    link: str
+    address: str
+    start_ms: int
+    inflight_bytes: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    hello: Hello | None = None
+    own_digest: bytes = b""
+    cursor: tuple[int, int] | None = None  # where telling heads goes on; None: not begun or done
+    has_told_heads: bool = False
+    jobs: dict[bytes, tuple[tuple[int, int, int, int], tuple[bytes, ...]]] = field(default_factory=dict)
+    known: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    asked: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+
+
+class Contacts:
+    """All contacts of this device."""
+
+    def __init__(self, parts: Parts, reconciler: Reconciler) -> None:
+        self.parts = parts
+        self.reconciler = reconciler
+        self.by_number: dict[int, Contact] = {}
+
+    def devices(self) -> tuple[bytes, ...]:
+        """Return the devices in contact now, by id."""
+        return tuple(sorted(dict.fromkeys(contact.device for contact in self.by_number.values())))
+
+    # --- Opening and closing ----------------------------------------------------------------------------------
+
+    def open(self, event: ContactOpened) -> Contact | None:
+        """Begin a contact: say hello and the adverts. A peer of none of our fleets is sent away."""
+        moment, life_ms = self.parts.timeline.moment, self.parts.timeline.life_ms
+        own = self.parts.members.membership()
+        try:
+            grants = check_membership(event.grants, event.device, own.roots, moment.wall_ms, moment.trust)
+        except PeerError as error:
+            self.parts.effects.append(Close(event.contact, str(error)))
+            return None
+        for grant in grants:
+            self.parts.members.keep_grant(grant.raw)
+        cursor = self.parts.store.run(
+            "INSERT INTO contacts (device, link, address, start_ms, start_wall_ms) VALUES (?, ?, ?, ?, ?)",
+            (event.device, event.link, event.address, life_ms, moment.wall_ms),
+        )
+        roots = tuple(sorted(dict.fromkeys(grant.body.fleet for grant in grants)))
+        contact = Contact(
+            event.contact, event.device, roots, cursor.lastrowid or 0, event.link, event.address, life_ms
+        )
+        self.by_number[event.contact] = contact
+        self.parts.adverts.touch(event.device, life_ms)
+        contact.own_digest, objects = self.reconciler.digest(roots)
+        hello = Hello(own.name, moment.wall_ms, int(moment.trust), contact.own_digest, objects)
+        self._send(contact, [hello, *self._adverts()])
+        self._note(contact, "opened")
+        return contact
+
+    def end(self, event: ContactEnded) -> Contact | None:
+        """Forget a contact; its row keeps what it was."""
+        contact = self.by_number.pop(event.contact, None)
+        if contact is None:
+            return None
+        self.parts.store.run(
+            "UPDATE contacts SET end_ms = ?, bytes_in = ?, bytes_out = ?, reason = ? WHERE n = ?",
+            (self.parts.timeline.life_ms, contact.bytes_in, contact.bytes_out, event.reason[:120], contact.row),
+        )
+        self._note(contact, f"ended: {event.reason[:120]}")
+        return contact
+
+    def _note(self, contact: Contact, what: str) -> None:
+        fields = {"contact": what, "peer": self.parts.adverts.name_of(contact.device), "address": contact.address}
+        self.parts.effects.append(Note(Stage.GOSSIPED, NO_OBJECT, fields, is_info=True))
+
+    def _adverts(self) -> list[Message]:
+        raws = self.parts.adverts.raws()
+        return [
+            AdvertsMessage(tuple(raws[at : at + ADVERTS_PER_MESSAGE]))
+            for at in range(0, len(raws), ADVERTS_PER_MESSAGE)
+        ]
+
+    def tell_adverts(self, raws: Sequence[bytes], but: int = -1) -> None:
+        """Tell all contacts but one of adverts that are new here."""
+        for contact in self.by_number.values():
+            if contact.number != but and raws:
+                self._send(contact, [AdvertsMessage(tuple(raws[:ADVERTS_PER_MESSAGE]))])
+
+    # --- Hearing ----------------------------------------------------------------------------------------------
+
+    def hear_hello(self, contact: Contact, hello: Hello) -> None:
+        """Compare digests: equal stores are done; otherwise tell the heads."""
+        contact.hello = hello
+        if hello.digest != contact.own_digest:
+            self._begin_heads(contact)
+
+    def hear_heads(self, contact: Contact, message: Heads) -> None:
+        """Ask for what is not here, and remember what the peer has."""
+        for item in message.items:
+            self._remember(contact, item.object, item.heads)
+        wants = self.reconciler.compare(message.items)
+        self._ask(contact, wants)
+        if not contact.has_told_heads:
+            self._begin_heads(contact)
+
+    def hear_want(self, contact: Contact, message: Want) -> None:
+        """Queue what the peer asked for, as far as it may hold it."""
+        for item in message.items:
+            live = self.parts.spool.find(item.object)
+            if live is not None and self.may_send(contact, live):
+                self._remember(contact, item.object, item.heads)
+                self._queue(contact, live, item.heads)
+        self._pump(contact)
+
+    def heard_entries(self, contact: Contact, live: Live, entries: Sequence[Entry], is_incomplete: bool) -> None:
+        """After an intake: the peer has these; ask for what was missing between."""
+        history = live.state.history
+        known = [head for head in contact.known.get(live.object, ()) if head in history]
+        ids = [entry.id for entry in entries if entry.id in history]
+        heads = [item for item in dict.fromkeys([*known, *ids]) if item in history]
+        tops = [item for item in heads if not _has_child(live, item, heads)]
+        self._remember(contact, live.object, tuple(tops[-HEADS_TOLD_MAX:]))
+        if is_incomplete:
+            self._ask(contact, [Head(live.object, tuple(history.heads[:HEADS_TOLD_MAX]))])
+
+    def ask_for(self, contact: Contact, object_id: bytes) -> None:
+        """Ask for a whole object of which a part came without its beginning."""
+        self._ask(contact, [Head(object_id, ())])
+
+    def hear_drained(self, event: Drained) -> None:
+        """The channel took bytes: send more."""
+        contact = self.by_number.get(event.contact)
+        if contact is not None:
+            contact.inflight_bytes = max(0, contact.inflight_bytes - event.bytes_size)
+            self._pump(contact)
+
+    def hear_bytes(self, event: Heard) -> Contact | None:
+        """Count what came; return the contact if it still stands."""
+        contact = self.by_number.get(event.contact)
+        if contact is not None:
+            contact.bytes_in += event.bytes_size
+        return contact
+
+    # --- Sending ----------------------------------------------------------------------------------------------
+
+    def push(self, live: Live, entry: Entry, but: int = -1) -> None:
+        """A new entry is here: tell every contact that may hold the object and lacks it."""
+        for contact in self.by_number.values():
+            if contact.number == but or not self.may_send(contact, live):
+                continue
+            known = contact.known.get(live.object)
+            if known is not None and entry.id in known:
+                continue
+            if live.object not in contact.jobs:
+                self._queue(contact, live, entry.parents if known is None else known)
+
+    def pump_all(self) -> None:
+        """Send what waits, as far as each contact's bound allows; once at the end of a turn."""
+        for contact in self.by_number.values():
+            self._pump(contact)
+
+    def refuse(self, object_id: bytes, offer: bytes, offerer: bytes, reason: int) -> None:
+        """Refuse custody on the wire, if the offerer is in contact."""
+        for contact in self.by_number.values():
+            if contact.device == offerer:
+                self._send(contact, [Refuse(object_id, offer, reason)])
+                return
+
+    def may_send(self, contact: Contact, live: Live) -> bool:
+        """Say whether the object's audience allows this peer to hold it."""
+        created = live.state.history.created
+        if not any(root in contact.roots for root in created.roots):
+            return False
+        return not created.holders or contact.device in created.holders
+
+    def _queue(self, contact: Contact, live: Live, heads: tuple[bytes, ...]) -> None:
+        created, view = live.state.history.created, live.state.history.view
+        is_receipt = view.has_ended or view.is_frozen
+        deadline_ms = self.parts.spool.life_ms_of(live, created.lifetime_ms)
+        rank = (0 if is_receipt else 1, created.priority, deadline_ms, live.state.history.bytes_size)
+        contact.jobs[live.object] = (rank, heads)
+
+    def _begin_heads(self, contact: Contact) -> None:
+        contact.has_told_heads = True
+        contact.cursor = (-1, 0)
+        self._pump(contact)
+
+    def _ask(self, contact: Contact, wants: Sequence[Head]) -> None:
+        """Ask, but never twice the same in one contact: a peer that lacks what it told of may not spin us."""
+        fresh = [want for want in wants if contact.asked.get(want.object) != want.heads]
+        for want in fresh:
+            if len(contact.asked) >= KNOWN_MAX:
+                contact.asked.clear()
+            contact.asked[want.object] = want.heads
+        for at in range(0, len(fresh), HEADS_PER_MESSAGE_MAX):
+            self._send(contact, [Want(tuple(fresh[at : at + HEADS_PER_MESSAGE_MAX]))])
+
+    def _pump(self, contact: Contact) -> None:
+        """Send heads and entries until the bound of bytes in flight is reached; heads first, then the best job."""
+        while contact.inflight_bytes < CONTACT_INFLIGHT_BYTES_MAX:
+            if contact.cursor is not None:
+                items, contact.cursor = self.reconciler.heads_from(contact.cursor, contact.roots, contact.device)
+                self._send(contact, [Heads(tuple(items), contact.cursor is None)])
+            elif contact.jobs:
+                object_id = min(contact.jobs, key=lambda key: (contact.jobs[key][0], key))
+                self._send_object(contact, object_id)
+            else:
+                return
+
+    def _send_object(self, contact: Contact, object_id: bytes) -> None:
+        rank, heads = contact.jobs.pop(object_id)
+        live = self.parts.spool.find(object_id)
+        if live is None:
+            return
+        batch: list[Entry] = []
+        size = 0
+        rest = live.state.history.after(heads)
+        for entry in rest:
+            if batch and (size + len(entry.raw) > BATCH_BYTES or len(batch) >= BATCH_ENTRIES):
+                break
+            batch.append(entry)
+            size += len(entry.raw)
+        if not batch:
+            return
+        grants = tuple(
+            raw for grant in dict.fromkeys(entry.grant for entry in batch) if (raw := self.parts.members.grant_bytes(grant))
+        )
+        raws = tuple(entry.raw for entry in batch)
+        age_ms = self.parts.spool.age_ms(live)
+        self._send(contact, [Entries(object_id, grants, raws, age_ms, live.age_is_exact)])
+        told = _tops_after(heads, batch)
+        self._remember(contact, object_id, told)
+        if len(batch) < len(rest):
+            contact.jobs[object_id] = (rank, told)
+        self.parts.note(Stage.GOSSIPED, live, to=self.parts.adverts.name_of(contact.device), entries=len(batch))
+
+    def _remember(self, contact: Contact, object_id: bytes, heads: tuple[bytes, ...]) -> None:
+        contact.known.pop(object_id, None)
+        if len(contact.known) >= KNOWN_MAX:
+            del contact.known[next(iter(contact.known))]
+        contact.known[object_id] = heads
+
+    def _send(self, contact: Contact, messages: Sequence[Message]) -> None:
+        encoded = tuple(encode_message(message) for message in messages)
+        size = sum(len(data) for data in encoded)
+        contact.inflight_bytes += size
+        contact.bytes_out += size
+        self.parts.effects.append(Send(contact.number, encoded))
+
+
+def _has_child(live: Live, entry_id: bytes, among: Sequence[bytes]) -> bool:
+    """Say whether one of these entries names another as its parent: then the other is no head of theirs."""
+    placed = live.state.history.placed
+    return any(entry_id in placed[other].entry.parents for other in among)
+
+
+def _tops_after(heads: tuple[bytes, ...], batch: Sequence[Entry]) -> tuple[bytes, ...]:
+    """Return the heads of a peer that had `heads` and got `batch`."""
+    tops = dict.fromkeys(heads)
+    for entry in batch:
+        for parent in entry.parents:
+            tops.pop(parent, None)
+        tops[entry.id] = None
+    return tuple(sorted(tops))[:HEADS_TOLD_MAX]

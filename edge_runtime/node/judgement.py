@@ -1,0 +1,301 @@
+"""The bridge from the store to the judge: builds cases and snapshots, remembers destinations, explains decisions."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ..base.errors import PeerError
+from ..base.limits import DESTINATIONS_MAX, STEPS_IN_FLIGHT_MAX
+from ..judge.backoff import Failure, seed_of
+from ..judge.evaluate import Action, Decision, StepCase, evaluate_step
+from ..judge.outcomes import FINAL, Outcome
+from ..judge.policy import Policy
+from ..judge.prober import Destination
+from ..judge.rto import Rto
+from ..judge.snapshot import Snapshot
+from ..objects.codec import decode
+from ..objects.conditions import Condition, Scalar, Truth, evaluate
+from ..objects.conditions import from_tree as condition_from_tree
+from ..objects.fold import Dormancy
+from ..objects.grants import Role
+from ..objects.triggers import After, Changed, OnPeer, Trigger, describe, holds
+from ..program.app import Intent
+from ..program.driver import StepCall, World
+from .events import StepEnded
+from .parts import Parts
+from .shelving import trigger_of
+from .spool import Live
+from .waits import leaves_of
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The step may run now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The step waits: for what, and why."""
+
+    triggers: tuple[Trigger, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another device must go on; without a candidate the object waits for one."""
+
+    needs: tuple[str, ...]
+    triggers: tuple[Trigger, ...]
+    reason: str
+
+
+StepDecision: TypeAlias = Go | Pause | Elsewhere
+
+# A place in a full queue is not a fact; whoever waits for one looks again after this, or when a place gets free.
+SLOT_TOPIC = "slot"
+
+
+class _LiveWorld:
+    """What a body sees while it runs for the first time."""
+
+    def __init__(self, judgement: Judgement, live: Live, age_ms: int) -> None:
+        self._judgement = judgement
+        self._live = live
+        self._age_ms = age_ms
+
+    def fact(self, name: str) -> Scalar | None:
+        """Return a fact's value."""
+        return self._judgement.snapshot(self._live, self._age_ms).fact_value(name, None)
+
+    def state_get(self, name: str) -> bytes | None:
+        """Return a keyed state's value."""
+        return self._judgement.parts.get_state(self._live, name)
+
+
+class Judgement:
+    """Asks the judge on behalf of the node."""
+
+    verdict_text = ""
+
+    def __init__(self, parts: Parts, policy: Policy, in_contact: Callable[[], Sequence[bytes]]) -> None:
+        self.parts = parts
+        self.policy = policy
+        self.in_contact = in_contact
+        self._destinations: OrderedDict[str, Destination] = OrderedDict()
+        self._rtos: dict[str, Rto] = {}
+
+    def replace_policy(self, policy: Policy) -> None:
+        """Judge by another policy from now on."""
+        self.policy = policy
+
+    # --- Snapshots ------------------------------------------------------------------------------------------------
+
+    def snapshot(self, live: Live, age_ms: int) -> Snapshot:
+        """Close the view of one object on this device, now."""
+        parts = self.parts
+        met: dict[str, None] = {}
+        known: dict[str, None] = {}
+        contacts = self.in_contact()
+        for advert in parts.adverts.others():
+            words = dict.fromkeys((*advert.capabilities, *(name for name, _ in advert.intents), advert.device.hex()))
+            known.update(words)
+            if advert.device in contacts:
+                met.update(words)
+        moment = parts.timeline.moment
+        return Snapshot(
+            parts.facts.by_name, parts.timeline.life_ms, age_ms, moment.wall_ms, moment.trust,
+            tuple(sorted(parts.settings.capabilities)), frozenset(met), frozenset(known),
+            frozenset(item.name for item in live.state.untaken()), live.state.content.outcomes, self.policy.hash, {},
+        )  # fmt: skip
+
+    def snapshot_digest(self, live: Live, age_ms: int) -> bytes:
+        """Return the digest of the snapshot, as recorded at a reentry."""
+        return self.snapshot(live, age_ms).digest()
+
+    def world(self, live: Live, intent: Intent, age_ms: int) -> World:
+        """Return what the body of an object sees."""
+        return _LiveWorld(self, live, age_ms)
+
+    def condition_of(self, tree: bytes) -> Condition:
+        """Return the condition of a tree that this device's own body made."""
+        return condition_from_tree(decode(tree))
+
+    def condition_holds(self, live: Live, tree: bytes, age_ms: int) -> bool:
+        """Say whether a condition is true now; unknown is not true."""
+        return evaluate(self.condition_of(tree), self.snapshot(live, age_ms)) is Truth.TRUE
+
+    def which_hold(self, live: Live, dormancy: Dormancy, age_ms: int) -> tuple[str, ...]:
+        """Return texts for the leaves of a dormancy's trigger that hold now: what the object woke by."""
+        trigger = trigger_of(dormancy.trigger)
+        view = self.snapshot(live, age_ms)
+        found = [] if trigger is None else [leaf for leaf in leaves_of(trigger) if holds(leaf, view) is Truth.TRUE]
+        texts = tuple(describe(leaf)[:200] for leaf in found[:16])
+        if texts:
+            return texts
+        return ("expired",) if age_ms >= dormancy.expires_age_ms else ("looked at again",)
+
+    # --- Steps ----------------------------------------------------------------------------------------------------
+
+    def judge_step(self, live: Live, intent: Intent, call: StepCall, age_ms: int) -> StepDecision:
+        """Decide on one waiting step; a step that may run is counted as started at its destination."""
+        decision = self._decide(live, intent, call, age_ms)
+        match decision.action:
+            case Action.EXECUTION:
+                self.destination(call.name).start(live.object + call.path.encode())
+                return Go()
+            case Action.DELEGATION:
+                missing = tuple(need for need in decision.missing if need not in self.parts.settings.capabilities)
+                triggers = tuple(OnPeer(need) for need in missing) or (OnPeer(live.state.content.intent),)
+                return Elsewhere(decision.missing, triggers, decision.reason)
+            case _:
+                return Pause(_triggers_of(decision), decision.reason)
+
+    def _decide(self, live: Live, intent: Intent, call: StepCall, age_ms: int) -> Decision:
+        content, created = live.state.content, live.state.history.created
+        needs = call.needs if call.needs is not None else tuple(dict.fromkeys((*intent.needs, *created.needs)))
+        memory = content.steps.get(call.path)
+        failure, try_number = None, 1
+        if memory is not None:
+            failure = Failure(
+                Outcome(memory.outcome), memory.in_a_row, memory.age_ms, memory.hint_ms, memory.deaths
+            )
+            try_number = memory.tries + 1
+        left = content.attempts_max - content.attempts if content.attempts_max else None
+        case = StepCase(
+            content.intent, tuple(sorted(needs)), self._is_member(live), failure,
+            seed_of(live.object, self.parts.device, call.attempt, try_number), left,
+            self.flights_count() >= STEPS_IN_FLIGHT_MAX, call.retry.first_ms, call.retry.max_ms,
+        )  # fmt: skip
+        return evaluate_step(
+            case, self.policy, self.snapshot(live, age_ms), self.destination(call.name), self.rto(call.name)
+        )
+
+    def _is_member(self, live: Live) -> bool:
+        """Say whether the object's creator is executor or operator of its fleet."""
+        history = live.state.history
+        first = history.placed[history.object].entry
+        try:
+            roles = self.parts.members.roles_of(first.grant, first.author, history.created.roots) or ()
+        except PeerError:
+            return False
+        return Role.EXECUTOR in roles or Role.OPERATOR in roles
+
+    def flights_count(self) -> int:
+        """Return how many steps run on this device."""
+        return sum(destination.in_flight for destination in self._destinations.values())
+
+    def is_final(self, live: Live, call: StepCall, event: StepEnded, age_ms: int) -> bool:
+        """Say whether the body hears of an outcome, or the step is tried again."""
+        outcome = Outcome(event.outcome)
+        if outcome in FINAL:
+            return True
+        content = live.state.content
+        memory = content.steps.get(call.path)
+        tries = 1 + (memory.tries if memory is not None else 0)
+        if call.retry.attempts is not None and tries >= call.retry.attempts:
+            return True
+        return live.state.history.created.lifetime_ms <= age_ms
+
+    def learn(self, live: Live, name: str, event: StepEnded) -> None:
+        """Let pacing learn from an outcome: round trips, and whether the destination answers."""
+        outcome = Outcome(event.outcome)
+        destination = self.destination(name)
+        may_start = destination.end(
+            live.object + event.path.encode(), outcome is Outcome.UNREACHABLE, self.parts.timeline.life_ms
+        )
+        if outcome is Outcome.OK and event.try_number == 1:
+            self._rtos[name] = self.rto(name).after(event.latency_ms)  # Karn: no sample from a repeated request
+        if may_start:
+            self.parts.agenda.wake_topic(f"fact:{SLOT_TOPIC}")
+
+    def destination(self, name: str) -> Destination:
+        """Return what is known of a destination; steps of one name share it."""
+        found = self._destinations.get(name)
+        if found is None:
+            found = self._destinations[name] = Destination()
+            while len(self._destinations) > DESTINATIONS_MAX:
+                old, gone = self._destinations.popitem(last=False)
+                if gone.in_flight:
+                    self._destinations[old] = gone
+                    break
+        return found
+
+    def rto(self, name: str) -> Rto:
+        """Return the round-trip estimate of a destination."""
+        return self._rtos.get(name, Rto())
+
+    def signal_links(self) -> None:
+        """A link or peer appeared: probes may start at once, and what waits for a link is looked at."""
+        for destination in self._destinations.values():
+            destination.signal()
+        self.parts.agenda.wake_topic("fact:link")
+
+    # --- Without a handler, and explaining ------------------------------------------------------------------------
+
+    def without_app(self, live: Live) -> Elsewhere:
+        """Return what an object waits for whose intent no app here offers."""
+        name = live.state.content.intent
+        needs = tuple(sorted(live.state.history.created.needs))
+        return Elsewhere(needs, (OnPeer(name), *(OnPeer(need) for need in needs)), f"no app here offers {name}")
+
+    def on_new_app(self, live: Live) -> tuple[Trigger, ...]:
+        """Return the trigger of an object that only another version of its app can turn."""
+        return (Changed(f"app.{live.state.content.intent}"),)
+
+    def explain(self, live: Live) -> dict[str, Any]:
+        """Return why an object is where it is, as `explain` prints it."""
+        content, dormancy = live.state.content, live.state.content.dormancy
+        age_ms = self.parts.spool.age_ms(live)
+        view = self.snapshot(live, age_ms)
+        verdict = self.policy.decide(content.intent, self._is_member(live), view)
+        trigger = None if dormancy is None or content.finish is not None else trigger_of(dormancy.trigger)
+        waits = [
+            {"leaf": describe(leaf), "value": holds(leaf, view).value, "age_ms": None, "last_true_ms": None,
+             "who_could": self._who_could(leaf)}
+            for leaf in (leaves_of(trigger) if trigger is not None else ())
+        ]  # fmt: skip
+        ends_ms = live.state.history.created.lifetime_ms if dormancy is None else dormancy.expires_age_ms
+        return {
+            "object": live.object.hex(),
+            "intent": content.intent,
+            "facts": {fact.name: fact.value for fact in self.parts.facts.all()},
+            "verdict": {"effect": verdict.effect.value, "rule": verdict.rule, "policy": verdict.policy.hex()},
+            "history": {
+                Outcome(number).name.lower(): count for number, count in sorted(content.outcomes.items())
+            },
+            "action": self._action_of(live),
+            "reason": live.reason or (dormancy.reason if dormancy is not None else None),
+            "next": None if live.due_ms is None else max(0, live.due_ms - self.parts.timeline.life_ms),
+            "waits": waits,
+            "expires_in_ms": None if content.finish is not None else max(0, ends_ms - age_ms),
+        }
+
+    def _action_of(self, live: Live) -> str:
+        view, content = live.state.history.view, live.state.content
+        if content.finish is not None:
+            return Action.TERMINATION.value
+        if view.is_frozen or view.holder != self.parts.device:
+            return Action.DELEGATION.value
+        return Action.EXECUTION.value if live.flights else Action.DORMANCY.value
+
+    def _who_could(self, leaf: Trigger) -> list[str]:
+        if not isinstance(leaf, OnPeer):
+            return []
+        return sorted(
+            advert.name or advert.device.hex()[:8]
+            for advert in self.parts.adverts.others()
+            if leaf.name in advert.capabilities or any(name == leaf.name for name, _ in advert.intents)
+        )
+
+
+def _triggers_of(decision: Decision) -> tuple[Trigger, ...]:
+    found: list[Trigger] = [Changed(name) for name in decision.facts]
+    if decision.until_age_ms is not None:
+        found.append(After(decision.until_age_ms))
+    if decision.is_on_slot:
+        found.append(Changed(SLOT_TOPIC))
+    return tuple(found)

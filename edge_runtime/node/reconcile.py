@@ -1,0 +1,88 @@
+"""Finding out what two devices lack of each other: a digest of all heads, then heads per object.
+
+This is the seam where range-based reconciliation takes over: `digest`, `heads_from` and `compare` are all that
+contacts know of it. Cost now: one message if stores are equal, else one head (64 bytes) per object each way.
+
+Source: ours; the additive digest is that of negentropy's fingerprint (sum modulo 2^256), over (object, heads).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..base.limits import ENTRY_PARENTS_MAX, HEADS_PER_MESSAGE_MAX
+from ..objects.intents import hash256
+from .messages import Head
+from .parts import Parts
+from .spool import DIGEST_MODULUS
+
+HEADS_TOLD_MAX = ENTRY_PARENTS_MAX * 4
+
+
+class Reconciler:
+    """Compares this spool with what a peer says of its own."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def digest(self, roots: Sequence[bytes]) -> tuple[bytes, int]:
+        """Return a hash of the open objects' heads in these fleets, and how many they are. Cost: one row a fleet."""
+        total, objects = 0, 0
+        for root in roots:
+            found = self.parts.store.run("SELECT sum, objects FROM digests WHERE root = ?", (root,)).fetchone()
+            if found is not None:
+                total = (total + int.from_bytes(found[0], "big")) % DIGEST_MODULUS
+                objects += found[1]
+        return hash256(b"digest" + total.to_bytes(32, "big")), objects
+
+    def heads_from(
+        self, cursor: tuple[int, int], roots: Sequence[bytes], device: bytes
+    ) -> tuple[list[Head], tuple[int, int] | None]:
+        """Return the next objects that a peer may hear of, most urgent class first, and where to go on.
+
+        Args:
+            cursor: (class, row) after which to begin; (-1, 0) at first.
+
+        Returns:
+            at most HEADS_PER_MESSAGE_MAX items; None as cursor after the last.
+        """
+        found = self.parts.store.run(
+            "SELECT s.class, s.object, o.id, s.heads, s.root, s.is_open FROM shelf s JOIN objects o ON o.row = s.object "
+            "WHERE (s.class, s.object) > (?, ?) ORDER BY s.class, s.object LIMIT ?",
+            (*cursor, HEADS_PER_MESSAGE_MAX),
+        ).fetchall()
+        items = [
+            Head(bytes(object_id), split_heads(bytes(heads)))
+            for _, row, object_id, heads, root, is_open in found
+            if bytes(root) in roots and (is_open or self.may_hold(row, device))
+        ]
+        end = (found[-1][0], found[-1][1]) if len(found) == HEADS_PER_MESSAGE_MAX else None
+        return items, end
+
+    def may_hold(self, row: int, device: bytes) -> bool:
+        """Say whether an object with named holders may go to a device."""
+        live = self.parts.spool.find_row(row)
+        return live is not None and device in live.state.history.created.holders
+
+    def compare(self, items: Sequence[Head]) -> list[Head]:
+        """Return what to ask for: objects of which the peer has heads that are not here, with the heads here."""
+        wants: list[Head] = []
+        for item in items:
+            found = self.parts.store.run(
+                "SELECT s.heads FROM objects o JOIN shelf s ON s.object = o.row WHERE o.id = ?", (item.object,)
+            ).fetchone()
+            if found is None:
+                wants.append(Head(item.object, ()))
+                continue
+            own = split_heads(bytes(found[0]))
+            if all(head in own for head in item.heads):
+                continue
+            live = self.parts.spool.find(item.object)
+            if live is not None and any(head not in live.state.history for head in item.heads):
+                wants.append(Head(item.object, own))
+        return wants
+
+
+def split_heads(data: bytes) -> tuple[bytes, ...]:
+    """Return the heads that a shelf row holds, ascending; the first ones where there are very many."""
+    return tuple(data[at : at + 32] for at in range(0, min(len(data), HEADS_TOLD_MAX * 32), 32))

@@ -1,0 +1,112 @@
+"""Putting an object away: its status for people, and everything that can wake it."""
+
+from __future__ import annotations
+
+from ..base.errors import PeerError
+from ..objects.bodies import OfferedClear
+from ..objects.codec import decode
+from ..objects.conditions import from_tree as from_condition_tree
+from ..objects.records import read_clear
+from ..objects.triggers import TopicKind, Trigger, When, from_tree, next_due_age_ms, topics
+from .parts import Parts
+from .spool import Live, ShelfRow
+
+# Looked at again at the earliest so long after a look that changed nothing: a due time may never spin.
+LOOK_AGAIN_MS = 1_000
+
+
+class Shelving:
+    """Derives the shelf row and the wake topics of an object from its state, and nothing else."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def put_away(self, live: Live) -> None:
+        """Bring the derived rows up to date; called after every change, and for each object in a rebuild."""
+        self.parts.agenda.drop(live.row)
+        self.parts.touched[live.object] = None
+        self.parts.spool.put_away(live, self._row_of(live))
+
+    def _row_of(self, live: Live) -> ShelfRow:
+        state = live.state
+        view, content = state.history.view, state.content
+        if content.finish is not None:
+            return ShelfRow("ended", content.finish.end.name.lower(), None, ())
+        if view.holder != self.parts.device:
+            return ShelfRow("dormant", f"custody with {self.parts.adverts.name_of(view.holder)}", None, ())
+        if live.parked:
+            return ShelfRow("dormant", live.parked, self._lifetime_ms(live), ())
+        if view.is_frozen:
+            return self._offered_row(live)
+        if self.parts.is_held(live):
+            return ShelfRow("dormant", "held by an operator", self._lifetime_ms(live), ("held",))
+        if content.is_opaque:
+            return ShelfRow("dormant", "holds a record of a newer version", None, ())
+        if live.flights:
+            return ShelfRow("attempting", "", self._timer_ms(live), self._body_topics(live))
+        if content.dormancy is not None:
+            return self._dormant_row(live)
+        return ShelfRow("awake", "", self.parts.timeline.life_ms, ())
+
+    def _offered_row(self, live: Live) -> ShelfRow:
+        history = live.state.history
+        offered = read_clear(history.placed[history.view.tip].entry.records[-1])
+        assert isinstance(offered, OfferedClear)
+        to = self.parts.adverts.name_of(offered.to)
+        due_ms = self.parts.spool.life_ms_of(live, offered.expires_age_ms)
+        return ShelfRow("dormant", f"offered to {to}: {offered.reason}", due_ms, ())
+
+    def _dormant_row(self, live: Live) -> ShelfRow:
+        dormancy = live.state.content.dormancy
+        assert dormancy is not None
+        age_ms = self.parts.spool.age_ms(live)
+        due_age_ms = dormancy.expires_age_ms
+        found: tuple[str, ...] = ()
+        trigger = trigger_of(dormancy.trigger)
+        if trigger is not None:
+            next_age_ms = next_due_age_ms(trigger, age_ms)
+            if next_age_ms is not None:
+                due_age_ms = min(due_age_ms, next_age_ms)
+            found = topic_names(trigger)
+        due_ms = self.parts.spool.life_ms_of(live, due_age_ms)
+        if due_ms <= self.parts.timeline.life_ms:
+            due_ms = self.parts.timeline.life_ms + LOOK_AGAIN_MS
+        if dormancy.reason.startswith("nondeterminism") or dormancy.reason.startswith("no app here"):
+            found = (*found, "apps")
+        return ShelfRow("dormant", dormancy.reason, due_ms, found)
+
+    @staticmethod
+    def _body_topics(live: Live) -> tuple[str, ...]:
+        """While steps run here, conditions that the body awaits beside them are found by their facts, too."""
+        found: list[str] = []
+        for wait in live.body.condition_waits() if live.body is not None else ():
+            found.extend(topic_names(When(from_condition_tree(decode(wait.tree)))))
+        return tuple(dict.fromkeys(found))
+
+    def _lifetime_ms(self, live: Live) -> int:
+        return self.parts.spool.life_ms_of(live, live.state.history.created.lifetime_ms)
+
+    def _timer_ms(self, live: Live) -> int | None:
+        """While steps run here, the body's own timers (a `wait_for`, a race with a sleep) are armed too."""
+        timers = live.body.timers() if live.body is not None else ()
+        return self.parts.spool.life_ms_of(live, timers[0].due_age_ms) if timers else None
+
+
+def trigger_of(tree: bytes) -> Trigger | None:
+    """Return the trigger of a dormancy's tree; None for a sleep that only its expiry ends, or a tree not understood."""
+    try:
+        value = decode(tree)
+        return None if value is None else from_tree(value)
+    except PeerError:
+        return None
+
+
+def topic_names(trigger: Trigger) -> tuple[str, ...]:
+    """Return the names in the wake index under which an object with this trigger is found."""
+    return tuple(dict.fromkeys(f"{topic.kind.value}:{topic.key}" for topic in topics(trigger)))
+
+
+def topic_of(kind: TopicKind, key: str) -> str:
+    """Return the name in the wake index of one thing that may happen."""
+    return f"{kind.value}:{key}"
+

@@ -1,0 +1,82 @@
+"""One turn, one transaction: each event in a savepoint, one commit, and only then anything is said.
+
+The same function drives a device's node thread, the plays and the simulation.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from ..base.limits import TURN_EVENTS_MAX, TURN_MS_MAX
+from ..base.moment import Moment
+from .effects import Answer, Turn
+from .events import Event
+from .node import Node, Refused
+from .store import StoreFailed
+
+
+def run_turn(node: Node, events: Sequence[Event], read_moment: Callable[[], Moment]) -> tuple[Turn, int]:
+    """Handle as many of the events as fit one turn, commit, and return (turn, how many were handled).
+
+    A refused request changes nothing and is answered. An event that raises anything else is rolled back alone, its
+    objects are set aside, and the rest of the turn goes on.
+
+    Raises:
+        StoreFailed: the commit failed. Nothing was said and memory is dropped; the caller keeps the events, performs
+            nothing, and tries again or stops taking custody.
+    """
+    total = Turn()
+    handled = 0
+    begun = read_moment()
+    try:
+        with node.parts.store.transaction():
+            for event in events[:TURN_EVENTS_MAX]:
+                moment = read_moment()
+                if handled and moment.boot_ms - begun.boot_ms > TURN_MS_MAX:
+                    break
+                turn = _handle_one(node, event, moment)
+                handled += 1
+                total.appends += turn.appends
+                total.effects.extend(turn.effects)
+            node.parts.timeline.save()
+            total.alarm_boot_ms = node.alarm_boot_ms()
+    except StoreFailed:
+        node.forget_memory()
+        raise
+    return total, handled
+
+
+def _handle_one(node: Node, event: Event, moment: Moment) -> Turn:
+    run = node.parts.store.run
+    run("SAVEPOINT event")
+    try:
+        turn = node.handle(event, moment)
+    except Refused as refused:
+        _undo(node)
+        node.forget_memory(_touched(node))
+        return Turn(effects=[Answer(refused.ticket, error=refused.error)])
+    except sqlite3.OperationalError:
+        raise  # the disk, not the object: the whole turn fails
+    except Exception as error:  # the one place: a bug in one object's turn must not stop the others
+        touched = _touched(node)
+        _undo(node)
+        return Turn(effects=node.recover(touched, f"{type(error).__name__}: {error}"))
+    run("RELEASE event")
+    return turn
+
+
+def _undo(node: Node) -> None:
+    node.parts.store.run("ROLLBACK TO event")
+    node.parts.store.run("RELEASE event")
+
+
+def _touched(node: Node) -> list[bytes]:
+    """Return the objects that the event reached, whose memory may differ from the store now."""
+    found = dict(node.parts.touched)
+    for live, _ in node.parts.appended:
+        found[live.object] = None
+    for live in node.parts.spool.loaded():
+        if live.made:
+            found[live.object] = None
+    return list(found)

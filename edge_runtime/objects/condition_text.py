@@ -1,0 +1,240 @@
+"""Conditions as people write them: a subset of Python's expressions, parsed by `ast` against an allow-list.
+
+Examples: `battery.percent >= 40 and link.ground == "up"`, `has(peer.uplink)`, `count(timeout, 3)`,
+`age > hours(2)`, `within("06:00", "20:00")`, `fresh(battery.percent, seconds(5)) < 30`, `mode in ("auto", "hold")`.
+Only local text is parsed; what comes in entries is a tree.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import assert_never
+
+from ..base.errors import UsageError
+from ..base.limits import CONDITION_DEPTH_MAX, CONDITION_NODES_MAX, FACT_NAME_BYTES_MAX, INTEGER_MAX
+from ..base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from .conditions import (
+    SIGNS,
+    Age,
+    Both,
+    Compare,
+    Condition,
+    Count,
+    Either,
+    Has,
+    IsTrue,
+    Member,
+    Negated,
+    Operator,
+    Scalar,
+    Within,
+    count_nodes,
+)
+
+TEXT_BYTES_MAX = 2_048
+EXAMPLE = "battery.percent >= 40 and link.ground == 'up'"
+UNITS_MS = {"seconds": SECOND_MS, "minutes": MINUTE_MS, "hours": HOUR_MS, "days": DAY_MS}
+# Names of outcomes by their numbers in `executed` records (`judge.outcomes` is a floor above; a test compares).
+OUTCOMES = (
+    "ok", "partial", "unreachable", "timeout", "slow", "busy", "refused", "incapable", "invalid", "crashed",
+    "unknown", "fenced", "expired",
+)  # fmt: skip
+
+_OPERATORS: dict[type[ast.cmpop], Operator] = {
+    ast.Eq: Operator.EQUAL,
+    ast.NotEq: Operator.UNEQUAL,
+    ast.Lt: Operator.LESS,
+    ast.LtE: Operator.LESS_EQUAL,
+    ast.Gt: Operator.GREATER,
+    ast.GtE: Operator.GREATER_EQUAL,
+}
+# `40 <= battery.percent` reads the other way round.
+_MIRRORED = {
+    Operator.EQUAL: Operator.EQUAL,
+    Operator.UNEQUAL: Operator.UNEQUAL,
+    Operator.LESS: Operator.GREATER,
+    Operator.LESS_EQUAL: Operator.GREATER_EQUAL,
+    Operator.GREATER: Operator.LESS,
+    Operator.GREATER_EQUAL: Operator.LESS_EQUAL,
+}
+
+
+def parse(text: str) -> Condition:
+    """Return the condition that a text spells.
+
+    Raises:
+        UsageError: the text is no condition; says at which part, and shows an example.
+    """
+    if len(text.encode()) > TEXT_BYTES_MAX:
+        raise UsageError(f"A condition is at most {TEXT_BYTES_MAX} bytes of text.")
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+        condition = _convert(tree.body, 1)
+    except SyntaxError as error:
+        raise _refusal(text.strip(), f"near column {error.offset or 1}") from None
+    except (RecursionError, MemoryError, ValueError):
+        raise _refusal(text.strip()[:60], "too deeply nested, or not text") from None
+    if count_nodes(condition) > CONDITION_NODES_MAX:
+        raise UsageError(f"The condition has more than {CONDITION_NODES_MAX} parts: split it.")
+    return condition
+
+
+def _refusal(part: str, why: str) -> UsageError:
+    return UsageError(f"Not a condition: `{part[:80]}` ({why}). Write it like: {EXAMPLE}")
+
+
+def _convert(node: ast.expr, depth: int) -> Condition:
+    if depth > CONDITION_DEPTH_MAX:
+        raise UsageError(f"The condition is nested deeper than {CONDITION_DEPTH_MAX}: simplify it.")
+    match node:
+        case ast.BoolOp(op=ast.And(), values=values):
+            return Both(tuple(_convert(item, depth + 1) for item in values))
+        case ast.BoolOp(op=ast.Or(), values=values):
+            return Either(tuple(_convert(item, depth + 1) for item in values))
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return Negated(_convert(operand, depth + 1))
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return _convert_comparison(node, left, op, right)
+        case ast.Compare():
+            raise _refusal(ast.unparse(node), "join comparisons with `and`")
+        case ast.Call(func=ast.Name(id="has"), args=[capability], keywords=[]):
+            return Has(_dotted(capability).removeprefix("peer."))
+        case ast.Call(func=ast.Name(id="count"), args=[outcome, number], keywords=[]):
+            return Count(_outcome(outcome), _whole(number))
+        case ast.Call(func=ast.Name(id="within"), args=[begin, end], keywords=[]):
+            return Within(_minute(begin), _minute(end))
+        case _:
+            name, fresh_ms = _operand(node)
+            return IsTrue(name, fresh_ms)
+
+
+def _convert_comparison(whole: ast.expr, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Condition:
+    if isinstance(op, (ast.In, ast.NotIn)):
+        name, fresh_ms = _operand(left)
+        if not isinstance(right, (ast.Tuple, ast.List)) or not right.elts:
+            raise _refusal(ast.unparse(right), "give the values in brackets, such as ('auto', 'hold')")
+        member = Member(name, tuple(_literal(item) for item in right.elts), fresh_ms)
+        return member if isinstance(op, ast.In) else Negated(member)
+    operator = _OPERATORS.get(type(op))
+    if operator is None:
+        raise _refusal(ast.unparse(whole), "compare with ==, !=, <, <=, >, >= or in")
+    if _is_literal(left):
+        left, right, operator = right, left, _MIRRORED[operator]
+    if isinstance(left, ast.Name) and left.id == "age":
+        return Age(operator, _duration_ms(right))
+    name, fresh_ms = _operand(left)
+    return Compare(name, operator, _literal(right), fresh_ms)
+
+
+def _operand(node: ast.expr) -> tuple[str, int]:
+    match node:
+        case ast.Call(func=ast.Name(id="fresh"), args=[fact, duration], keywords=[]):
+            return _dotted(fact), max(1, _duration_ms(duration))
+        case ast.Name() | ast.Attribute():
+            return _dotted(node), 0
+    raise _refusal(ast.unparse(node), "expected a fact's name, has(), count(), within(), fresh() or a comparison")
+
+
+def _dotted(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name):
+            text = name
+        case ast.Attribute(value=value, attr=attr):
+            text = f"{_dotted(value)}.{attr}"
+        case _:
+            raise _refusal(ast.unparse(node), "expected a name such as battery.percent")
+    if len(text.encode()) > FACT_NAME_BYTES_MAX:
+        raise _refusal(text, "the name is too long")
+    return text
+
+
+def _is_literal(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) or (
+        isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant)
+    )
+
+
+def _literal(node: ast.expr) -> Scalar:
+    match node:
+        case ast.Constant(value=bool() | int() | float() | str() as value):
+            found: Scalar = value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)) if value is not True:
+            found = -value
+        case _:
+            raise _refusal(ast.unparse(node), "expected a number, a text in quotes, True or False")
+    if isinstance(found, int) and abs(found) > INTEGER_MAX:
+        raise _refusal(ast.unparse(node), "the number is too large")
+    return found
+
+
+def _whole(node: ast.expr) -> int:
+    match node:
+        case ast.Constant(value=int() as value) if value is not True and value is not False and value >= 0:
+            return value
+    raise _refusal(ast.unparse(node), "expected a whole number")
+
+
+def _duration_ms(node: ast.expr) -> int:
+    match node:
+        case ast.Call(func=ast.Name(id=unit), args=[number], keywords=[]) if unit in UNITS_MS:
+            return min(_whole(number) * UNITS_MS[unit], INTEGER_MAX)
+    raise _refusal(ast.unparse(node), "expected a duration such as seconds(5), minutes(10), hours(2) or days(1)")
+
+
+def _outcome(node: ast.expr) -> int:
+    if isinstance(node, ast.Name) and node.id in OUTCOMES:
+        return OUTCOMES.index(node.id)
+    raise _refusal(ast.unparse(node), f"expected one of {', '.join(OUTCOMES)}")
+
+
+def _minute(node: ast.expr) -> int:
+    match node:
+        case ast.Constant(value=str() as text) if len(text) == 5 and text[2] == ":":
+            hours, minutes = text[:2], text[3:]
+            if hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60:
+                return int(hours) * 60 + int(minutes)
+    raise _refusal(ast.unparse(node), 'expected a time of day such as "06:00"')
+
+
+def format(condition: Condition) -> str:
+    """Return a text that `parse` reads back as the same condition."""
+    match condition:
+        case Both(items):
+            return " and ".join(_inner(item) for item in items)
+        case Either(items):
+            return " or ".join(_inner(item) for item in items)
+        case Negated(item):
+            return f"not {_inner(item)}"
+        case Compare(name, operator, value, fresh_ms):
+            return f"{_fact(name, fresh_ms)} {SIGNS[operator]} {value!r}"
+        case Member(name, values, fresh_ms):
+            return f"{_fact(name, fresh_ms)} in [{', '.join(repr(value) for value in values)}]"
+        case IsTrue(name, fresh_ms):
+            return _fact(name, fresh_ms)
+        case Has(capability):
+            return f"has(peer.{capability})"
+        case Count(outcome, at_least):
+            word = OUTCOMES[outcome] if outcome < len(OUTCOMES) else str(outcome)
+            return f"count({word}, {at_least})"
+        case Age(operator, age_ms):
+            return f"age {SIGNS[operator]} {_duration(age_ms)}"
+        case Within(begin, end):
+            return f'within("{begin // 60:02}:{begin % 60:02}", "{end // 60:02}:{end % 60:02}")'
+        case _:
+            assert_never(condition)
+
+
+def _inner(condition: Condition) -> str:
+    text = format(condition)
+    return f"({text})" if isinstance(condition, (Both, Either, Negated)) else text
+
+
+def _fact(name: str, fresh_ms: int) -> str:
+    return f"fresh({name}, {_duration(fresh_ms)})" if fresh_ms else name
+
+
+def _duration(ms: int) -> str:
+    for unit in ("days", "hours", "minutes"):
+        if ms and ms % UNITS_MS[unit] == 0:
+            return f"{unit}({ms // UNITS_MS[unit]})"
+    return f"seconds({-(-ms // SECOND_MS)})"

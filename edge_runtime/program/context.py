@@ -28,6 +28,8 @@ from ..base.limits import (
 from ..base.units import duration_ms
 from ..objects.bodies import EffectClass
 from ..objects.codec import encode, encode_value
+from ..objects.condition_text import parse
+from ..objects.conditions import to_tree
 from ..objects.intents import attempt_id, fingerprint_of, hash128
 from .calls import ConditionWait, InputWait, Retry, StepCall, World
 from .errors import BodyFreed
@@ -373,9 +375,7 @@ def _spell_arguments(name: str, function: Callable[..., Any], args: tuple[Any, .
 
 
 def _condition_tree(text: str) -> bytes:
-    from ..objects import condition_text, conditions  # only for bodies that wait for conditions
-
-    return encode(conditions.to_tree(condition_text.parse(text)))
+    return encode(to_tree(parse(text)))
 
 
 def _expire(future: asyncio.Future[Any], text: str) -> None:

@@ -25,15 +25,18 @@ from ..base.units import duration_ms
 from .calls import Timer
 from .errors import BodyFreed, BodyOverran, bounded
 from .scopes import (
-    ASYNCIO_GLOBALS,
+    RELEASE,
     ROOT,
+    SHIELD_CODE,
     WAIT_CODE,
+    WAIT_FOR_CODE,
     BodyFuture,
     BodyTask,
     BodyTimer,
     Scope,
+    Waiter,
     check_waited_for,
-    is_extra_task,
+    find_wait_for,
 )
 
 Arguments = TypeVarTuple("Arguments")
@@ -62,8 +65,10 @@ class BodyLoop(asyncio.AbstractEventLoop):
         self._tasks: list[BodyTask] = []
         self._sweep_at = SWEEP_AT
         self._generators: list[AsyncGenerator[Any, Any]] = []
-        self._number = 0
+        self._tasks_made = 0
+        self._futures_made = 0
         self._is_running = False
+        self._goes_first = False
 
     @classmethod
     def make(cls, run: int, age_ms: int) -> BodyLoop:
@@ -179,10 +184,34 @@ class BodyLoop(asyncio.AbstractEventLoop):
         context: Context | None = None,
     ) -> asyncio.Handle:
         """Append the callback to what is ready."""
+        if type(callback) is partial and callback.func is RELEASE:
+            return self._release_soon(callback, args, context)
         handle = asyncio.Handle(callback, args, self, context)
-        if not self.is_freed:
+        if self.is_freed:
+            return handle
+        if self._goes_first:
+            self._ready.appendleft(handle)
+        else:
             self._ready.append(handle)
         return handle
+
+    def _release_soon(
+        self, callback: Callable[..., object], args: tuple[object, ...], context: Context | None
+    ) -> asyncio.Handle:
+        """End a `wait_for` of Python 3.11 where 3.12 would: at once after its extra task, its caller next."""
+        handle = asyncio.Handle(self._release, (callback, *args), self, context)
+        if isinstance(args[0], BodyTask) and args[0].is_extra:
+            self._ready.appendleft(handle)
+        else:
+            self._ready.append(handle)
+        return handle
+
+    def _release(self, callback: Callable[..., object], future: object) -> None:
+        self._goes_first = True
+        try:
+            callback(future)
+        finally:
+            self._goes_first = False
 
     def call_later(
         self,
@@ -230,10 +259,16 @@ class BodyLoop(asyncio.AbstractEventLoop):
 
     def create_future(self) -> BodyFuture:
         """Return a new future of this loop."""
-        self._number += 1
-        if sys._getframe(1).f_code is WAIT_CODE:
-            check_waited_for(sys._getframe(1).f_locals["fs"])
-        return BodyFuture(self, self._number)
+        frame = sys._getframe(1)
+        code = frame.f_code
+        if frame.f_globals.get("__package__") != "asyncio" or code is SHIELD_CODE:
+            self._futures_made += 1
+            return BodyFuture(self, self._futures_made)
+        if code is WAIT_FOR_CODE:
+            return Waiter(self, frame.f_locals["fut"])
+        if code is WAIT_CODE:
+            check_waited_for(frame.f_locals["fs"])
+        return BodyFuture(self, 0)
 
     def create_task(
         self,
@@ -255,22 +290,42 @@ class BodyLoop(asyncio.AbstractEventLoop):
             for option, value in options.items():
                 if value:  # `eager_start=False` of later Pythons is what we do anyway
                     raise UsageError(f"create_task({option}=…) is not possible in a body: leave it out")
-            parent = self.current_scope()
-            frame = sys._getframe(1)
-            is_asyncio = frame.f_globals is ASYNCIO_GLOBALS
-            scope = parent if is_asyncio and is_extra_task(frame) else parent.child(self.run)
+            wait_for = find_wait_for(sys._getframe(1))
+            scope = self.current_scope()
+            if wait_for is None:
+                scope = scope.child(self.run)
         except (UsageError, BodyFreed):
             coro.close()  # else Python warns that it was never awaited
             raise
-        return self._make_task(coro, scope, context, str(name) if name else f"body {scope.text}")
+        task = self._make_task(coro, scope, context, str(name) if name else f"body {scope.text}", wait_for is None)
+        if wait_for is not None:
+            self._start_extra(task, wait_for.f_locals.get("waiter"))
+        return task
+
+    def _start_extra(self, task: BodyTask, waiter: object) -> None:
+        """Start the extra task of a `wait_for` now, as its caller's own code would run in Python 3.12."""
+        if not isinstance(waiter, Waiter):
+            return  # no time left: every version makes a task, and cancels it before it starts
+        waiter.waited_for = task
+        task.is_extra = True
+        start, caller = self._ready.pop(), asyncio.current_task(self)
+        assert caller is not None, "wait_for runs in a task"
+        asyncio_tasks._leave_task(self, caller)
+        try:
+            start._run()
+        finally:
+            asyncio_tasks._enter_task(self, caller)
 
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> BodyTask:
         """Return the body's main task, in the root's scope and an empty `contextvars.Context`."""
-        return self._make_task(coroutine, self.root, Context(), "body")
+        return self._make_task(coroutine, self.root, Context(), "body", True)
 
-    def _make_task(self, coroutine: Any, scope: Scope, context: Context | None, name: str) -> BodyTask:
-        self._number += 1
-        task = BodyTask(coroutine, self, self._number, scope, name, context)
+    def _make_task(
+        self, coroutine: Any, scope: Scope, context: Context | None, name: str, is_counted: bool
+    ) -> BodyTask:
+        if is_counted:
+            self._tasks_made += 1
+        task = BodyTask(coroutine, self, self._tasks_made if is_counted else 0, scope, name, context)
         # Held here: asyncio itself holds tasks weakly, and the collector's moment would decide what goes on.
         self._tasks.append(task)
         if len(self._tasks) > self._sweep_at:

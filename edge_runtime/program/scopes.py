@@ -1,9 +1,11 @@
 """Scopes, and the tasks, futures and timers of a body's loop, in an order that does not differ from run to run.
 
-Two things of asyncio would differ, and are settled here. Tasks and futures hash by the number of their creation,
-because the standard library iterates sets of them. A task's *scope* is its parent's scope and its number among the
-parent's tasks, so that a call has the same path however tasks interleave; the extra task that `wait_for` makes up to
-Python 3.11 is no task of the program's and shares its caller's scope.
+Three things of asyncio would differ, and are settled here. Tasks and futures hash by the number of their creation,
+because the standard library iterates sets of them; what asyncio makes for its own use has no number, for that differs
+between versions. A task's *scope* is its parent's scope and its number among the parent's tasks, so that a call has
+the same path however tasks interleave. And `wait_for` runs what it waits for in a task of its own up to Python 3.11,
+in the caller from 3.12 on: that extra task shares its caller's scope, and `Waiter` with `BodyLoop` lets it start, end
+and be cancelled in the place where later versions would.
 
 Source: ours; a scope is to a call what a task's creation path is in structured concurrency.
 """
@@ -66,10 +68,28 @@ class BodyFuture(asyncio.Future[Any]):
         return self.number
 
 
+class Waiter(BodyFuture):
+    """The future that `wait_for` of Python 3.11 waits for, beside what it was given.
+
+    Cancelling it cancels what was given, at once; that ends, and then the waiter is released. Else the cancellation
+    would reach it one step of the loop later than in Python 3.12.
+    """
+
+    __slots__ = ("waited_for",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, waited_for: object) -> None:
+        self.waited_for = waited_for if asyncio.isfuture(waited_for) else None
+        super().__init__(loop, 0)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel what is waited for."""
+        return super().cancel(msg) if self.waited_for is None else self.waited_for.cancel(msg)
+
+
 class BodyTask(asyncio.Task[Any]):
     """A task that hashes by the number of its creation and knows its scope."""
 
-    __slots__ = ("number", "scope")
+    __slots__ = ("is_extra", "number", "scope")
 
     _log_destroy_pending: bool  # asyncio's own switch
 
@@ -84,6 +104,7 @@ class BodyTask(asyncio.Task[Any]):
     ) -> None:
         self.number = number
         self.scope = scope
+        self.is_extra = False
         super().__init__(coroutine, loop=loop, name=name, context=context)
 
     def __hash__(self) -> int:
@@ -101,26 +122,29 @@ class BodyTimer(asyncio.TimerHandle):
 
 ASYNCIO_GLOBALS = vars(asyncio_tasks)
 WAIT_CODE = getattr(ASYNCIO_GLOBALS.get("_wait"), "__code__", None)
+WAIT_FOR_CODE = asyncio.wait_for.__code__
+SHIELD_CODE = asyncio.shield.__code__
+# The callback by which Python 3.11 ends a `wait_for`; later versions have none there, or never use it so.
+RELEASE = ASYNCIO_GLOBALS.get("_release_waiter")
 AS_COMPLETED = ("as_completed", "_AsCompletedIterator.__init__")  # up to 3.12; from 3.13 on
 
 
-def is_extra_task(frame: FrameType | None) -> bool:
-    """Say whether asyncio makes this task for itself, given the frame that asked for it.
+def find_wait_for(frame: FrameType | None) -> FrameType | None:
+    """Return the frame of the `wait_for` that asks for a task, given the frame that called `create_task`.
 
     Raises:
         UsageError: `as_completed` over bare coroutines, which it takes in the order of their addresses.
     """
     while frame is not None and frame.f_globals is ASYNCIO_GLOBALS:
-        name = frame.f_code.co_qualname
-        if name == "wait_for":
-            return True
-        if name in AS_COMPLETED:
+        if frame.f_code is WAIT_FOR_CODE:
+            return frame
+        if frame.f_code.co_qualname in AS_COMPLETED:
             raise UsageError(
                 "as_completed over bare coroutines has no fixed order: create tasks first "
                 "(asyncio.create_task) and give it the tasks"
             )
         frame = frame.f_back
-    return False
+    return None
 
 
 def check_waited_for(waited_for: Iterable[object]) -> None:

@@ -51,6 +51,7 @@ OFFER_MS_MAX = 24 * HOUR_MS
 # --- Running programs. ---
 BODY_SLICE_MS_MAX = 1_000  # a body that does not come back is interrupted: `crashed`
 STEPS_IN_FLIGHT_MAX = 256  # per device; more wait in order
+HUNG_THREADS_MAX = 16  # threads that never came back and were replaced; then plain steps wait
 WORKER_THREADS = 4  # plain functions; a hung one keeps its thread and is counted
 STEP_TIMEOUT_MS_DEFAULT = 10 * MINUTE_MS
 DEATHS_ELSEWHERE = 2  # process deaths in one step before the object is offered elsewhere
@@ -106,6 +107,8 @@ GOODBYE_MS_MAX = 2 * SECOND_MS
 # --- Control socket. ---
 CONTROL_LINE_BYTES_MAX = 256 * KIB
 CONTROL_CLIENTS_MAX = 64
+QUERY_MS_MAX = 5_000
+QUERY_ROWS_MAX = 10_000
 
 # --- Time. ---
 TIMER_SLICE_MS_MAX = 30 * SECOND_MS  # no sleep of the host's timer is longer: clocks are read again

@@ -31,6 +31,7 @@ class StartStep:
 
     Attributes:
         attempt: 16 bytes, the idempotency key: `current_attempt().id` inside the step.
+        result_type: annotation that the result must fit.
         timeout_ms: then the outcome is `timeout`; a thread's late result is discarded.
     """
 
@@ -41,7 +42,7 @@ class StartStep:
     name: str
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
-    keywords: dict[str, Any]
+    result_type: Any
     timeout_ms: int
 
 

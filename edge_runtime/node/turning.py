@@ -270,11 +270,10 @@ class Turner:
         released_ms = self.parts.timeline.life_ms
         flight = Flight(call.attempt, try_number, call.fingerprint, int(call.effect), released_ms)
         self.parts.keep_flight(live, call.path, flight)
-        keywords: dict[str, object] = {}
         self.parts.effects.append(
             StartStep(
                 live.object, call.path, call.attempt, try_number, call.name, call.function, call.arguments,
-                keywords, call.timeout_ms,
+                call.result_type, call.timeout_ms,
             )
         )  # fmt: skip
         self.parts.note(Stage.JUDGED, live, action="execution", path=call.path, attempt=try_number)

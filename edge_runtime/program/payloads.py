@@ -42,13 +42,19 @@ def encode_payload(value: object, what: str, bytes_max: int) -> bytes:
             value = msgspec.to_builtins(value, builtin_types=(bytes,), order="deterministic")
         data = encode_value(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise UsageError(f"{what} cannot be recorded: {error}. Use {RECORDABLE}.") from None
+        reason = "keys of one map, and items of one set, must be of one type" if _is_mixed(error) else error
+        raise UsageError(f"{what} cannot be recorded: {reason}. Use {RECORDABLE}.") from None
     if len(data) > bytes_max:
         raise PayloadTooLarge(
             f"{what} has {len(data)} bytes, at most {bytes_max} can be recorded "
             f"({bytes_max // 1024} KiB). Write it to a file and pass the file's path."
         )
     return data
+
+
+def _is_mixed(error: Exception) -> bool:
+    """Say whether sorting failed, as it does for a map or a set of texts and numbers."""
+    return isinstance(error, TypeError) and "not supported between" in str(error)
 
 
 def decode_payload(data: bytes, wanted: Any, what: str) -> Any:

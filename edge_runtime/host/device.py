@@ -1,0 +1,45 @@
+"""Making a `Node` over a state directory: the same for the daemon and for commands that run without one."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+
+from ..base.limits import NAME_BYTES_MAX
+from ..judge.policy import Policy
+from ..node.node import Node
+from ..node.parts import Settings
+from ..node.store import Store
+from ..program.app import App
+from .clock import Clock, read_boot_id
+from .statedir import StateDir
+
+BOOT_BYTES = 8
+
+
+def host_name() -> str:
+    """Return the machine's name, as a first name for the device."""
+    return socket.gethostname().split(".")[0][:NAME_BYTES_MAX]
+
+
+def make_node(
+    state: StateDir, apps: Sequence[App], policy: Policy, clock: Clock, name: str,
+    capabilities: Sequence[str] = (), resources: Sequence[str] = (),
+) -> Node:  # fmt: skip
+    """Open the spool and build the node, on the thread that will own both.
+
+    Raises:
+        UsageError: the spool cannot be opened, or is of a newer schema.
+    """
+    settings = Settings(
+        name, tuple(sorted(set(capabilities))), tuple(sorted(set(resources))), os.urandom(BOOT_BYTES), read_boot_id()
+    )
+    key, roots = state.device_key(), state.root_keys()
+    store = Store.open(state.connect())
+    try:
+        with store.transaction():
+            return Node(store, key, roots, apps, policy, settings, os.urandom, clock.read())
+    except BaseException:
+        store.connection.close()
+        raise

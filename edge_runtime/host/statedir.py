@@ -1,0 +1,159 @@
+"""The directory that holds everything of one device: spool, keys, lock, socket. One process at a time.
+
+<state>/spool.db, keys/device.key, keys/channel.key, keys/*.root (all 0600), control.sock, lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..base.errors import Exit, UsageError
+from ..objects.keys import SigningKey
+
+# A Unix socket's path is at most 107 bytes on Linux; a longer state path gets a socket under the runtime directory.
+SOCKET_PATH_BYTES_MAX = 100
+SYSTEM_SOCKET = Path("/run/edge-runtime/control.sock")
+SEED_BYTES = 32
+
+
+def default_state() -> Path:
+    """Return where an ordinary user's device lives: $EDGE_RUNTIME_STATE, else the XDG state directory."""
+    named = os.environ.get("EDGE_RUNTIME_STATE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return Path(base) / "edge-runtime"
+
+
+def socket_path(state: Path) -> Path:
+    """Return the control socket of a state directory; every client and the daemon derive the same one."""
+    path = state.absolute() / "control.sock"
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+        return path
+    name = hashlib.blake2b(os.fsencode(path), digest_size=8).hexdigest()
+    base = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/edge-runtime-{os.getuid()}"
+    return Path(base) / f"edge-runtime-{name}.sock"
+
+
+@dataclass(slots=True)
+class StateDir:
+    """An opened state directory; holds the lock until `close`."""
+
+    path: Path
+    lock: int
+
+    @classmethod
+    def open(cls, path: Path) -> StateDir:
+        """Make the directory where it is missing, check who may read it, and take the lock.
+
+        Raises:
+            UsageError: another process has it, it cannot be written, or its keys can be read by others.
+        """
+        path = path.absolute()
+        try:
+            for folder in (path, path / "keys"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_private(path / "keys", is_folder=True)
+            lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except PermissionError as error:
+            raise UsageError(
+                f"{error.filename} cannot be used: permission denied. Run as the user that owns {path}, "
+                "or give another place with --state DIR.",
+                Exit.FAILED,
+            ) from None
+        except (FileExistsError, NotADirectoryError, OSError) as error:
+            raise UsageError(f"The state {path} cannot be used: {error}.", Exit.FAILED) from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise UsageError(
+                f"Another edge-runtime is running on {path}. Stop it, or use another --state DIR.", Exit.FAILED
+            ) from None
+        return cls(path, lock)
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
+
+    def connect(self) -> sqlite3.Connection:
+        """Open the spool's one writing connection.
+
+        Raises:
+            UsageError: the file cannot be opened.
+        """
+        file = self.path / "spool.db"
+        try:
+            if not file.exists():
+                os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+            return sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=256)
+        except (OSError, sqlite3.Error) as error:
+            raise UsageError(f"{file} cannot be opened: {error}.", Exit.FAILED) from None
+
+    def device_key(self) -> SigningKey:
+        """Return the device's key, made at the first start."""
+        return SigningKey.from_seed(self._seed("device.key"))
+
+    def channel_seed(self) -> bytes:
+        """Return the secret of the channel's X25519 key, made at the first start."""
+        return self._seed("channel.key")
+
+    def root_keys(self) -> list[SigningKey]:
+        """Return the fleets' root keys that are kept here."""
+        found = sorted((self.path / "keys").glob("*.root"))
+        return [SigningKey.from_seed(_read_seed(file)) for file in found]
+
+    def keep_root(self, key: SigningKey) -> Path:
+        """Store a new fleet's root key, durable before anybody hears of the fleet."""
+        file = self.path / "keys" / f"{key.public.hex()}.root"
+        _write_durably(file, key.seed)
+        return file
+
+    def _seed(self, name: str) -> bytes:
+        file = self.path / "keys" / name
+        if not file.exists():
+            _write_durably(file, os.urandom(SEED_BYTES))
+        return _read_seed(file)
+
+
+def _check_private(path: Path, is_folder: bool = False) -> None:
+    found = os.stat(path)
+    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        mode = "700" if is_folder else "600"
+        raise UsageError(f"{path} can be read by others. Run: chmod {mode} {path}", Exit.FAILED)
+
+
+def _read_seed(file: Path) -> bytes:
+    _check_private(file)
+    try:
+        seed = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error}.", Exit.FAILED) from None
+    if len(seed) != SEED_BYTES:
+        raise UsageError(f"{file} is not a key of 32 bytes. Restore it, or move it aside to get a new one.", Exit.FAILED)
+    return seed
+
+
+def _write_durably(file: Path, data: bytes) -> None:
+    """Write a small secret so that it is whole or absent after a power cut."""
+    temporary = file.with_suffix(".new")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.replace(temporary, file)
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -213,10 +213,10 @@ def _intent_of(function: Callable[..., Any], name: str, version: int, needs: tup
     signature = inspect.signature(function)
     listed = list(signature.parameters.values())
     has_context = bool(listed) and _is_context(listed[0])
-    if has_context and not inspect.iscoroutinefunction(function):
-        raise UsageError(f"{name} takes a context and so must be async: write `async def`")
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise UsageError(f"{name} yields: a handler returns its result; use ctx.publish for progress")
+    if has_context and not inspect.iscoroutinefunction(function):
+        raise UsageError(f"{name} takes a context and so must be async: write `async def`")
     hints = resolve_hints(function, skip=listed[0].name if has_context else None)
     parameters = []
     for parameter in listed[1:] if has_context else listed:

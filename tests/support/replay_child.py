@@ -24,6 +24,7 @@ from edge_runtime.objects.codec import encode_value
 from edge_runtime.objects.script import Resumed, Resumption, Script
 from edge_runtime.program.app import Intent
 from edge_runtime.program.driver import Body, Completed, Learned, Published, Start, StateSet, StepCall
+from edge_runtime.program.results import encode_result
 
 START = Start(object=b"o" * 32, lineage=b"l" * 32, device=b"d" * 32)
 
@@ -376,14 +377,33 @@ def _plain(ended: Any) -> list[str]:
     return [ended.value.hex()] if isinstance(ended, Completed) else [repr(ended)]
 
 
+MADE: list[Bench] = []
+
+
+def bench_of(handler: Callable[..., Any], argument: Any = None, world: Facts | None = None) -> Bench:
+    """Return a bench for a handler that is in no app yet; `free_all` frees its body."""
+    one = App("test")
+    one.intent("test")(handler)
+    MADE.append(Bench.begin(one.intents["test"], argument, world))
+    return MADE[-1]
+
+
+def free_all() -> None:
+    """Free every body that `bench_of` made."""
+    while MADE:
+        MADE.pop().body.free()
+
+
 def outcome_of(call: StepCall, age_ms: int, wall_ms: int) -> Resumption:
-    """Return how a step of `work` ends: with its label, or `invalid` if that begins with `bad`."""
+    """Return how a plain step ends: with what its function returns, or `invalid` if that begins with `bad`."""
     label = call.function(*call.arguments)
     if str(label).startswith("bad"):
         return Resumption(
             Resumed.STEP, call.path, age_ms, wall_ms, b"", call.fingerprint, Outcome.INVALID, "asked to", "Bad"
         )
-    return Resumption(Resumed.STEP, call.path, age_ms, wall_ms, encode_value(label), call.fingerprint)
+    value = encode_result(label, call.result_type, call.name)
+    assert isinstance(value, bytes), value
+    return Resumption(Resumed.STEP, call.path, age_ms, wall_ms, value, call.fingerprint)
 
 
 def continue_case(case: Case) -> Case:

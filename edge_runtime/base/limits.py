@@ -73,6 +73,8 @@ WAKES_PER_SECOND_MAX = 500
 
 # --- Contacts. ---
 FRAME_BYTES_MAX = 65_535
+MESSAGE_BYTES_MAX = 256 * KIB  # may span frames; what a peer makes us gather
+REKEY_FRAMES = 65_536  # both sides count: at most 4 GiB under one key
 HANDSHAKE_MS_MAX = 10 * SECOND_MS
 HALF_OPEN_MAX = 32  # handshakes under way in all
 HALF_OPEN_PER_ADDRESS_MAX = 4

@@ -284,12 +284,20 @@ class Node:
 
     def _open_contact(self, event: e.ContactOpened) -> None:
         if self.contacts.open(event) is not None:
+            self._put_link_fact(event.device, "up")
             self._wake_peer(event.device)
 
     def _end_contact(self, event: e.ContactEnded) -> None:
         contact = self.contacts.end(event)
         if contact is not None:
+            if contact.device not in self.contacts.devices():
+                self._put_link_fact(contact.device, "down")
             self._wake_peer(contact.device)
+
+    def _put_link_fact(self, device: bytes, state: str) -> None:
+        """`link.<device>` says whether a peer is in contact, by its name."""
+        name = "".join(letter if letter.isalnum() else "_" for letter in self.parts.adverts.name_of(device).lower())
+        self._read_fact(e.FactRead(f"link.{name}", state, "link"))
 
     def _wake_peer(self, device: bytes) -> None:
         """A peer came, went, or said something new of itself: wake what waits for what it has."""

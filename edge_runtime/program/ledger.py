@@ -34,6 +34,7 @@ from .loop import BodyLoop
 from .payloads import decode_payload
 from .scopes import BodyFuture
 
+CALL_BYTES, PAST_CALL_BYTES = 1_000, 150  # of a call that waits, of one that is over; see `driver.BODY_BYTES`
 SHOWN = 5  # of the calls that wait, in the text of a difference
 
 
@@ -281,7 +282,7 @@ class Ledger:
         script = self._script
         held = sum(len(value) + len(path) + 100 for path, value in script.learned.items())
         held += sum(len(resumption.value) + 200 for resumption in script.resumptions)
-        return held + 1_500 * len(self._pending) + 150 * len(self._past)
+        return held + CALL_BYTES * len(self._pending) + PAST_CALL_BYTES * len(self._past)
 
     def forget(self) -> None:
         """Drop every reference, so that nothing of the body stays in memory."""

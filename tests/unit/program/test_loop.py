@@ -178,6 +178,59 @@ def test_tasks_nested_without_end_are_refused() -> None:
     assert "nested too deep" in ended.error
 
 
+# --- wait_for, which makes a task of its own up to Python 3.11 ------------------------------------------------------
+
+
+async def _note(order: list[str], name: str, event: asyncio.Event) -> None:
+    order.append(f"{name} begins")
+    try:
+        await event.wait()
+        order.append(f"{name} ends")
+    except asyncio.CancelledError:
+        order.append(f"{name} is cancelled")
+        raise
+
+
+def _pair(order: list[str], event: asyncio.Event) -> list[asyncio.Task[None]]:
+    """One through `wait_for`, made first, and one without."""
+    waited = asyncio.wait_for(_note(order, "first", event), 9)
+    return [asyncio.create_task(waited), asyncio.create_task(_note(order, "second", event))]
+
+
+def test_what_wait_for_waits_for_begins_and_ends_in_its_callers_place() -> None:
+    """Behaviour: 1.13."""
+
+    async def body(ctx: Context) -> list[str]:
+        order: list[str] = []
+        event = asyncio.Event()
+        tasks = _pair(order, event)
+        await ctx.promise("go")
+        event.set()
+        await asyncio.gather(*tasks)
+        return order
+
+    bench = bench_of(body)
+    bench.deliver(Resumption(Resumed.INPUT, "0/0/go:1", 1, 1, b"\x01"))
+    assert result_of(bench) == ["first begins", "second begins", "first ends", "second ends"]
+
+
+def test_what_wait_for_waits_for_is_cancelled_in_its_callers_place() -> None:
+    """Behaviour: 1.13."""
+
+    async def body(ctx: Context) -> list[Any]:
+        order: list[str] = []
+        tasks = _pair(order, asyncio.Event())
+        await ctx.promise("go")
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return [order[2:], [task.cancelled() for task in tasks], len(asyncio.get_running_loop().timers())]
+
+    bench = bench_of(body)
+    bench.deliver(Resumption(Resumed.INPUT, "0/0/go:1", 1, 1, b"\x01"))
+    assert result_of(bench) == [["first is cancelled", "second is cancelled"], [True, True], 0]
+
+
 # --- Refusals -----------------------------------------------------------------------------------------------------
 
 

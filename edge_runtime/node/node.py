@@ -238,9 +238,9 @@ class Node:
         parts = self.parts
         self._say_advert()
         dead = parts.store.run("SELECT object, path, attempt, try_number FROM releases ORDER BY object, path").fetchall()
+        parts.store.run("DELETE FROM releases")  # before any object is loaded: it would take them for running
         for row, path, attempt, try_number in dead:
             live = self._find(row)
-            parts.store.run("DELETE FROM releases WHERE object = ? AND path = ?", (row, path))
             if live is not None and self.turner.is_turnable(live):
                 self._record_death(live, path, bytes(attempt), try_number)
                 parts.agenda.add(row)

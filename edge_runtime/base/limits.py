@@ -39,6 +39,7 @@ DORMANCY_MS_MAX = 30 * DAY_MS  # forced expiry of a dormancy that names none
 # --- Conditions and triggers. Refused where written; void in an entry. ---
 CONDITION_DEPTH_MAX = 8
 CONDITION_NODES_MAX = 64
+CONDITION_TEXT_BYTES_MAX = 2 * KIB
 FACT_NAME_BYTES_MAX = 96
 FACT_VALUE_BYTES_MAX = 256
 FACTS_MAX = 1_000
@@ -85,6 +86,9 @@ ADVERTS_MAX = 1_000
 PEERS_MAX = 64
 ASIDE_BYTES_MAX = 1 * MIB  # entries kept aside per contact while a parent or grant is missing
 HEADS_PER_MESSAGE_MAX = 500
+HEADS_TOLD_MAX = 64  # heads of one object told to a peer; the rest follow from their ancestors
+# Objects whose heads at the peer are remembered during a contact; beyond it the oldest is asked about again.
+KNOWN_HEADS_MAX = 20_000
 
 # --- Links and discovery. ---
 LINKS_MAX = 256  # a host of containers has hundreds of links; those beyond are not looked at
@@ -109,6 +113,7 @@ GOODBYE_MS_MAX = 2 * SECOND_MS
 # --- Control socket. ---
 CONTROL_LINE_BYTES_MAX = 256 * KIB
 CONTROL_CLIENTS_MAX = 64
+CANDIDATES_SHOWN_MAX = 10  # objects named when a reference is ambiguous
 QUERY_MS_MAX = 5_000
 QUERY_ROWS_MAX = 10_000
 

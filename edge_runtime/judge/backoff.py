@@ -5,7 +5,7 @@
 | unreachable | no timer of its own: a link or peer wakes it, or the one prober of its destination |
 | timeout | the backed-off RTO, with jitter |
 | busy | exactly the hint; without one exponential with jitter; a hint that forbids: no timed retry |
-| crashed | exponential with jitter; elsewhere after 2 process deaths, quarantined after 3 |
+| crashed | exponential with jitter; elsewhere after 2 process deaths, quarantined after 3; at once after the first |
 | incapable, refused | no timer: a capability, a policy or the named fact wakes it |
 | invalid, expired, fenced | never again |
 
@@ -89,6 +89,9 @@ def semantic_backoff(failure: Failure, rto: Rto, seed: int) -> Wait:
             return Wait(failure.age_ms + wait_ms, False, Where.HERE, True, name)
         case Outcome.BUSY:
             return _after_pushback(failure, seed)
+        case Outcome.CRASHED if failure.deaths == 1 and failure.in_a_row == 1:
+            # The first process death is most often the plug, not the step: go on at once.
+            return Wait(failure.age_ms, False, Where.HERE, True, name)
         case Outcome.CRASHED:
             wait_ms = jittered(exponential_ms(failure.in_a_row), seed)
             return Wait(failure.age_ms + wait_ms, False, Where.HERE, True, name)

@@ -227,7 +227,7 @@ class Answers:
         return {"fleet": root.hex(), "name": name, "all": others}
 
 
-STAGES = {
+STAGES: dict[int, str] = {
     Kind.CREATED: "entered", Kind.REENTERED: "woken", Kind.TOOK: "woken", Kind.DORMANT: "judged",
     Kind.DENIED: "judged", Kind.ATTEMPTED: "judged", Kind.EXECUTED: "executed", Kind.OFFERED: "judged",
     Kind.ACCEPTED: "judged", Kind.CLAIMED: "judged",
@@ -236,7 +236,7 @@ STAGES = {
 
 def stage_of(kind: int) -> str:
     """Return the stage to which a record belongs."""
-    return STAGES.get(kind, "appended")  # type: ignore[call-overload, no-any-return]
+    return STAGES.get(kind, "appended")
 
 
 def kind_name(kind: int) -> str:

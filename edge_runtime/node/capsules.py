@@ -17,13 +17,10 @@ from .spool import Live
 class Capsules:
     """Reads objects into capsules, and takes capsules in."""
 
-    def __init__(
-        self, parts: Parts, intake: Intake, go_on: Callable[[Live], None], find: Callable[[int], Live | None]
-    ) -> None:
+    def __init__(self, parts: Parts, intake: Intake, go_on: Callable[[Live], None]) -> None:
         self.parts = parts
         self.intake = intake
         self.go_on = go_on
-        self.find = find
 
     def export(self, live: Live) -> dict[str, Any]:
         """Return the capsule's bytes in hex, with what `export` says of it."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..base.errors import PeerError
-from ..base.limits import CONTACT_INFLIGHT_BYTES_MAX, HEADS_PER_MESSAGE_MAX
+from ..base.limits import CONTACT_INFLIGHT_BYTES_MAX, HEADS_PER_MESSAGE_MAX, HEADS_TOLD_MAX, KNOWN_HEADS_MAX
 from ..base.units import KIB
 from ..objects.entries import Entry
 from ..objects.grants import check_membership
@@ -22,15 +22,13 @@ from .events import ContactEnded, ContactOpened, Drained, Heard
 from .messages import Adverts as AdvertsMessage
 from .messages import Entries, Head, Heads, Hello, Message, Refuse, Want, encode_message
 from .parts import Parts
-from .reconcile import HEADS_TOLD_MAX, Reconciler
+from .reconcile import Reconciler
 from .spool import Live
 
 # One message of entries: large enough to fill frames, small enough that a cut loses little.
 BATCH_BYTES = 48 * KIB
 BATCH_ENTRIES = 128
 NO_OBJECT = b"\x00" * 32
-# Objects whose heads at the peer are remembered during a contact; beyond it the oldest is asked about again.
-KNOWN_MAX = 20_000
 ADVERTS_PER_MESSAGE = 16
 
 
@@ -230,7 +228,7 @@ class Contacts:
         """Ask, but never twice the same in one contact: a peer that lacks what it told of may not spin us."""
         fresh = [want for want in wants if contact.asked.get(want.object) != want.heads]
         for want in fresh:
-            if len(contact.asked) >= KNOWN_MAX:
+            if len(contact.asked) >= KNOWN_HEADS_MAX:
                 contact.asked.clear()
             contact.asked[want.object] = want.heads
         for at in range(0, len(fresh), HEADS_PER_MESSAGE_MAX):
@@ -263,9 +261,8 @@ class Contacts:
             size += len(entry.raw)
         if not batch:
             return
-        grants = tuple(
-            raw for grant in dict.fromkeys(entry.grant for entry in batch) if (raw := self.parts.members.grant_bytes(grant))
-        )
+        needed = dict.fromkeys(entry.grant for entry in batch)
+        grants = tuple(raw for grant in needed if (raw := self.parts.members.grant_bytes(grant)))
         raws = tuple(entry.raw for entry in batch)
         age_ms = self.parts.spool.age_ms(live)
         self._send(contact, [Entries(object_id, grants, raws, age_ms, live.age_is_exact)])
@@ -277,7 +274,7 @@ class Contacts:
 
     def _remember(self, contact: Contact, object_id: bytes, heads: tuple[bytes, ...]) -> None:
         contact.known.pop(object_id, None)
-        if len(contact.known) >= KNOWN_MAX:
+        if len(contact.known) >= KNOWN_HEADS_MAX:
             del contact.known[next(iter(contact.known))]
         contact.known[object_id] = heads
 

@@ -2,7 +2,7 @@
 
 | who | sees | does |
 |---|---|---|
-| custodian | a call that cannot run here, a capable device | appends `offered`, then nothing but a withdrawal |
+| custodian | a call that cannot run here | appends `offered`, then nothing but a withdrawal |
 | the one offered | the offer, all entries before it | appends `accepted` under the offer's number, or refuses on the wire |
 | custodian | the offer expired, or was refused | appends `claimed` with the next number, tries the next candidate |
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..base.errors import Exit, UsageError
+from ..base.limits import CANDIDATES_SHOWN_MAX
 from .parts import Parts
 from .spool import Live
 
 PREFIX_LENGTH_MIN = 4
-CANDIDATES_SHOWN_MAX = 10
 
 
 def find_object(parts: Parts, reference: str) -> Live:

@@ -163,7 +163,9 @@ class Members:
         self.add_fleet(file.root, file.fleet_name, grants[0])
         return file.root, file.fleet_name, grants[0]
 
-    def issue(self, device: bytes, roles: Sequence[Role], replaces: bytes, wall_ms: int) -> tuple[Grant, MembershipFile]:
+    def issue(
+        self, device: bytes, roles: Sequence[Role], replaces: bytes, wall_ms: int
+    ) -> tuple[Grant, MembershipFile]:
         """Sign a membership of the newest fleet whose root key is here.
 
         Raises:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
-from ..base.errors import PeerError, UsageError
 from ..base.limits import DEATHS_MAX
 from ..base.moment import Moment
 from ..judge.outcomes import Outcome
@@ -21,26 +20,25 @@ from ..objects.keys import SigningKey
 from ..objects.kinds import Kind
 from ..objects.records import make
 from ..program.app import App
-from . import commands as c
 from . import events as e
-from . import messages as m
 from .adverts import Adverts
 from .agenda import Agenda
 from .answers import Answers
+from .asking import Asking
 from .capsules import Capsules
-from .contacts import Contact, Contacts
+from .contacts import Contacts
 from .custody import Custody
 from .effects import Answer, Effect, MembershipChanged, Note, Stage, Turn
 from .facts import Facts
+from .hearing import Hearing
 from .intake import Intake
 from .judgement import Judgement
-from .lookup import find_object
 from .membership import Members, Membership
 from .parts import Parts, Settings
 from .reconcile import Reconciler
 from .requests import Requests
 from .shelving import Shelving
-from .spool import Live, Spool
+from .spool import Flight, Live, Spool
 from .store import Quarantined, Store
 from .timeline import Timeline
 from .turning import Turner
@@ -81,10 +79,11 @@ class Node:
         self.turner = Turner(parts, self.judgement, self.custody, self.shelving)
         self.intake = Intake(parts)
         self.answers = Answers(parts, self.contacts, self.intake)
-        self.requests = Requests(parts, self.custody, self.answers, self.turner.go_on)
-        self.capsules = Capsules(parts, self.intake, self.turner.go_on, self._find)
-        self._waiters: dict[bytes, list[int]] = {}
-        self._followers: dict[bytes, list[int]] = {}
+        go_on = self.turner.go_on
+        self.capsules = Capsules(parts, self.intake, go_on)
+        requests = Requests(parts, self.custody, self.answers, go_on)
+        self.asking = Asking(parts, requests, self.answers, self.capsules, self.judgement, self._say_advert)
+        self.hearing = Hearing(parts, self.contacts, self.intake, self.custody, self.judgement, go_on)
         if timeline.gap_is_unknown:
             store.run("UPDATE objects SET age_is_exact = 0")
         if store.is_derived_missing():
@@ -171,19 +170,19 @@ class Node:
             case e.TimeCame():
                 self.parts.agenda.wake_due(self.parts.timeline.life_ms)
             case e.Asked():
-                self._answer(event.ticket, event.command)
+                self.asking.answer(event.ticket, event.command)
             case e.AskerGone():
-                self._forget_asker(event.ticket)
+                self.asking.forget(event.ticket)
             case e.Heard():
-                self._hear(event)
+                self.hearing.hear(event)
             case e.Drained():
                 self.contacts.hear_drained(event)
             case e.ContactOpened():
-                self._open_contact(event)
+                self.hearing.open_contact(event)
             case e.ContactEnded():
-                self._end_contact(event)
+                self.hearing.end_contact(event)
             case e.FactRead():
-                self._read_fact(event)
+                self.hearing.read_fact(event)
             case e.EventHappened():
                 self.parts.agenda.wake_topic(f"event:{event.name}")
             case e.Imported():
@@ -208,12 +207,12 @@ class Node:
         for live, entry in parts.appended:
             is_foreign = entry.author != parts.device
             self.contacts.push(live, entry, origin if is_foreign else -1)
-            self._tell_followers(live, entry)
+            self.asking.tell_followers(live, entry)
         for object_id, offer, offerer, reason in self.custody.refusals:
             self.contacts.refuse(object_id, offer, offerer, reason)
         self.custody.refusals.clear()
         self.contacts.pump_all()
-        self._tell_waiters()
+        self.asking.tell_waiters()
         parts.spool.shrink()
 
     def _on_append(self, live: Live, entry: Entry) -> None:
@@ -237,23 +236,28 @@ class Node:
         """Derive the effects again: steps that were running died with the last process; what waits is looked at."""
         parts = self.parts
         self._say_advert()
-        dead = parts.store.run("SELECT object, path, attempt, try_number FROM releases ORDER BY object, path").fetchall()
+        dead = parts.store.run(
+            "SELECT object, path, attempt, try_number, fingerprint, effect, released_ms FROM releases "
+            "ORDER BY object, path"
+        ).fetchall()
         parts.store.run("DELETE FROM releases")  # before any object is loaded: it would take them for running
-        for row, path, attempt, try_number in dead:
+        for row, path, *fields in dead:
             live = self._find(row)
             if live is not None and self.turner.is_turnable(live):
-                self._record_death(live, path, bytes(attempt), try_number)
+                self._record_death(live, path, Flight(*fields))
                 parts.agenda.add(row)
         for (row,) in parts.store.run("SELECT object FROM shelf WHERE status IN ('awake', 'attempting')").fetchall():
             parts.agenda.add(row)
         parts.agenda.wake_topic("apps")
 
-    def _record_death(self, live: Live, path: str, attempt: bytes, try_number: int) -> None:
+    def _record_death(self, live: Live, path: str, flight: Flight) -> None:
+        """A process ended while this step ran: count it in the object, so that the count moves with custody."""
         memory = live.state.content.steps.get(path)
         deaths = 1 + (memory.deaths if memory is not None else 0)
         body = b.ExecutedSealed(
-            attempt, try_number, path, b"\x00" * 16, int(b.EffectClass.IDEMPOTENT), "", "", "", int(Outcome.CRASHED),
-            False, b"", f"the process ended during this step (deaths {deaths})", "ProcessDeath", 0, None, 1, "",
+            bytes(flight.attempt), flight.try_number, path, bytes(flight.fingerprint), flight.effect, "", "", "",
+            int(Outcome.CRASHED), False, b"", f"the process ended during this step (deaths {deaths})", "ProcessDeath",
+            0, None, 1, "",
         )  # fmt: skip
         live.made.append(make(Kind.EXECUTED, b.Empty(), body))
         self.parts.pen.write_turn(live, self.parts.spool.age_ms(live))
@@ -268,226 +272,9 @@ class Node:
             own = self.parts.adverts.by_device[self.parts.device][1]
             self.contacts.tell_adverts([own])
 
-    def _read_fact(self, event: e.FactRead) -> None:
-        life_ms = self.parts.timeline.life_ms
-        if self.parts.facts.put(event.name, event.value, event.origin, event.max_age_ms, life_ms):
-            self.parts.agenda.wake_topic(f"fact:{event.name}")
-
     def _found_fleet(self, event: e.FleetMade) -> None:
         grant = self.parts.members.found_fleet(event.name, event.key, self.parts.wall_ms)
         self._say_advert()
         self.parts.effects.append(MembershipChanged())
         value = {"fleet": event.key.public.hex(), "name": event.name, "grant": grant.id.hex()}
         self.parts.effects.append(Answer(event.ticket, value))
-
-    # --- Peers ----------------------------------------------------------------------------------------------------
-
-    def _open_contact(self, event: e.ContactOpened) -> None:
-        if self.contacts.open(event) is not None:
-            self._put_link_fact(event.device, "up")
-            self._wake_peer(event.device)
-
-    def _end_contact(self, event: e.ContactEnded) -> None:
-        contact = self.contacts.end(event)
-        if contact is not None:
-            if contact.device not in self.contacts.devices():
-                self._put_link_fact(contact.device, "down")
-            self._wake_peer(contact.device)
-
-    def _put_link_fact(self, device: bytes, state: str) -> None:
-        """`link.<device>` says whether a peer is in contact, by its name."""
-        name = "".join(letter if letter.isalnum() else "_" for letter in self.parts.adverts.name_of(device).lower())
-        self._read_fact(e.FactRead(f"link.{name}", state, "link"))
-
-    def _wake_peer(self, device: bytes) -> None:
-        """A peer came, went, or said something new of itself: wake what waits for what it has."""
-        agenda = self.parts.agenda
-        self.judgement.signal_links()
-        agenda.wake_topic(f"peer:{device.hex()}")
-        found = self.parts.adverts.by_device.get(device)
-        for capability in found[0].capabilities if found is not None else ():
-            agenda.wake_topic(f"peer:{capability}")
-            agenda.wake_topic(f"fact:peer.{capability}")
-        for intent, _ in found[0].intents if found is not None else ():
-            agenda.wake_topic(f"peer:{intent}")
-
-    def _hear(self, event: e.Heard) -> None:
-        contact = self.contacts.hear_bytes(event)
-        if contact is None:
-            return
-        match event.message:
-            case m.Hello():
-                self.contacts.hear_hello(contact, event.message)
-            case m.Adverts(items):
-                self._hear_adverts(contact, items)
-            case m.Heads():
-                self.contacts.hear_heads(contact, event.message)
-            case m.Want():
-                self.contacts.hear_want(contact, event.message)
-            case m.Entries():
-                self._hear_entries(contact, event, event.message)
-            case m.Refuse(object_id, offer, reason):
-                live = self.parts.spool.find(object_id)
-                if live is not None:
-                    age_ms = self.parts.spool.age_ms(live)
-                    if self.custody.hear_refusal(live, offer, contact.device, reason, age_ms):
-                        self.turner.go_on(live)
-            case _:
-                assert_never(event.message)
-
-    def _hear_adverts(self, contact: Contact, items: tuple[bytes, ...]) -> None:
-        fresh: list[bytes] = []
-        for raw in items:
-            try:
-                advert = self.parts.adverts.keep(raw, self.parts.timeline.life_ms)
-            except PeerError as error:
-                self.intake.count(error)
-                continue
-            if advert is not None:
-                fresh.append(raw)
-                self._wake_peer(advert.device)
-        self.contacts.tell_adverts(fresh, but=contact.number)
-
-    def _hear_entries(self, contact: Contact, event: e.Heard, message: m.Entries) -> None:
-        try:
-            taken = self.intake.take(
-                message.object, message.grants, event.entries, message.age_ms, message.age_is_exact
-            )
-        except Quarantined as error:
-            self.intake.count(PeerError("quarantined", str(error)))
-            return
-        if taken.live is None:
-            if taken.aside:
-                self.contacts.ask_for(contact, message.object)
-            return
-        self.contacts.heard_entries(contact, taken.live, event.entries, is_incomplete=taken.aside > 0)
-        if taken.new:
-            self.turner.go_on(taken.live)
-
-    # --- Asking ---------------------------------------------------------------------------------------------------
-
-    def _answer(self, ticket: int, command: c.Command) -> None:
-        try:
-            value = self._perform(ticket, command)
-        except UsageError as error:
-            # `run_turn` rolls the event's savepoint back with this flag: what was refused changed nothing.
-            raise Refused(ticket, error) from None
-        if value is not None:
-            self.parts.effects.append(Answer(ticket, value))
-
-    def _perform(self, ticket: int, command: c.Command) -> Any:  # noqa: PLR0911, one line a command
-        requests, answers, parts = self.requests, self.answers, self.parts
-        match command:
-            case c.Submit():
-                live = requests.submit(command)
-                return self._wait_or_show(ticket, live) if command.wait else answers.show(live)
-            case c.Show():
-                return answers.show(find_object(parts, command.object))
-            case c.Wait():
-                return self._wait_or_show(ticket, find_object(parts, command.object))
-            case c.List():
-                return answers.rows(command)
-            case c.Trace():
-                return self._trace(ticket, command)
-            case c.Explain():
-                return self.judgement.explain(find_object(parts, command.object))
-            case c.Signal():
-                return requests.signal(command)
-            case c.Cancel():
-                return requests.cancel(command)
-            case c.Hold():
-                return requests.hold(command, 0)
-            case c.Release():
-                return requests.hold(command, 1)
-            case c.Resume():
-                return requests.resume(command)
-            case c.Claim():
-                return requests.claim(command)
-            case c.Hand():
-                return requests.hand(command)
-            case _:
-                return self._perform_for_device(command)
-
-    def _perform_for_device(self, command: c.Command) -> Any:
-        requests, answers = self.requests, self.answers
-        match command:
-            case c.FactSet():
-                return requests.set_fact(command)
-            case c.Raise():
-                return requests.raise_event(command)
-            case c.Facts():
-                return answers.facts()
-            case c.Peers():
-                return answers.peers()
-            case c.Contacts():
-                return answers.contact_rows(command)
-            case c.Status():
-                return answers.status()
-            case c.Apps():
-                return answers.apps()
-            case c.Initialise():
-                return requests.initialise(command)
-            case c.FleetShow():
-                return answers.fleet()
-            case c.Grant():
-                return requests.issue_grant(command)
-            case c.Join():
-                value = requests.join(command)
-                self._say_advert()
-                return value
-            case c.Radio():
-                return requests.switch_radio(command)
-            case c.Export():
-                return self.capsules.export(find_object(self.parts, command.object))
-            case _:
-                raise UsageError(f"`{type(command).__name__}` is answered by the host, not by the node.")
-
-    def _trace(self, ticket: int, command: c.Trace) -> Any:
-        live = find_object(self.parts, command.object)
-        rows = self.answers.trace(live)
-        if not command.follow:
-            return rows
-        self.parts.effects.extend(Answer(ticket, row, is_last=False) for row in rows)
-        if live.state.content.finish is not None:
-            return {"followed": live.object.hex()}
-        self._followers.setdefault(live.object, []).append(ticket)
-        return None
-
-    def _wait_or_show(self, ticket: int, live: Live) -> Any:
-        if live.state.content.finish is not None:
-            return self.answers.show(live)
-        self._waiters.setdefault(live.object, []).append(ticket)
-        return None
-
-    def _tell_waiters(self) -> None:
-        told: dict[bytes, None] = {}
-        for live, _ in self.parts.appended:
-            if live.state.content.finish is None or live.object in told:
-                continue
-            told[live.object] = None
-            tickets = self._waiters.pop(live.object, ())
-            value = self.answers.show(live) if tickets else None
-            self.parts.effects.extend(Answer(ticket, value) for ticket in tickets)
-            followers = self._followers.pop(live.object, ())
-            self.parts.effects.extend(Answer(ticket, {"followed": live.object.hex()}) for ticket in followers)
-
-    def _tell_followers(self, live: Live, entry: Entry) -> None:
-        tickets = self._followers.get(live.object, ())
-        for row in self.answers.trace_rows(live, entry) if tickets else ():
-            self.parts.effects.extend(Answer(ticket, row, is_last=False) for ticket in tickets)
-
-    def _forget_asker(self, ticket: int) -> None:
-        for table in (self._waiters, self._followers):
-            for object_id in list(table):
-                table[object_id] = [item for item in table[object_id] if item != ticket]
-                if not table[object_id]:
-                    del table[object_id]
-
-
-class Refused(Exception):  # noqa: N818, it is carried to `run_turn`, never seen outside
-    """A request was refused: its savepoint is rolled back, then the asker is told."""
-
-    def __init__(self, ticket: int, error: UsageError) -> None:
-        super().__init__(str(error))
-        self.ticket = ticket
-        self.error = error

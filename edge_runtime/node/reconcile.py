@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..base.limits import ENTRY_PARENTS_MAX, HEADS_PER_MESSAGE_MAX
+from ..base.limits import HEADS_PER_MESSAGE_MAX, HEADS_TOLD_MAX
 from ..objects.intents import hash256
 from .messages import Head
 from .parts import Parts
 from .spool import DIGEST_MODULUS
-
-HEADS_TOLD_MAX = ENTRY_PARENTS_MAX * 4
 
 
 class Reconciler:
@@ -47,8 +45,8 @@ class Reconciler:
             at most HEADS_PER_MESSAGE_MAX items; None as cursor after the last.
         """
         found = self.parts.store.run(
-            "SELECT s.class, s.object, o.id, s.heads, s.root, s.is_open FROM shelf s JOIN objects o ON o.row = s.object "
-            "WHERE (s.class, s.object) > (?, ?) ORDER BY s.class, s.object LIMIT ?",
+            "SELECT s.class, s.object, o.id, s.heads, s.root, s.is_open "
+            "FROM shelf s JOIN objects o ON o.row = s.object WHERE (s.class, s.object) > (?, ?) ORDER BY s.class, s.object LIMIT ?",
             (*cursor, HEADS_PER_MESSAGE_MAX),
         ).fetchall()
         items = [

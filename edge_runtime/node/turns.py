@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 from ..base.limits import TURN_EVENTS_MAX, TURN_MS_MAX
 from ..base.moment import Moment
+from .asking import Refused
 from .effects import Answer, Turn
 from .events import Event
-from .node import Node, Refused
+from .node import Node
 from .store import StoreFailed
 
 

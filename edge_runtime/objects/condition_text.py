@@ -11,7 +11,13 @@ import ast
 from typing import assert_never
 
 from ..base.errors import UsageError
-from ..base.limits import CONDITION_DEPTH_MAX, CONDITION_NODES_MAX, FACT_NAME_BYTES_MAX, INTEGER_MAX
+from ..base.limits import (
+    CONDITION_DEPTH_MAX,
+    CONDITION_NODES_MAX,
+    CONDITION_TEXT_BYTES_MAX,
+    FACT_NAME_BYTES_MAX,
+    INTEGER_MAX,
+)
 from ..base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from .conditions import (
     SIGNS,
@@ -31,7 +37,6 @@ from .conditions import (
     count_nodes,
 )
 
-TEXT_BYTES_MAX = 2_048
 EXAMPLE = "battery.percent >= 40 and link.ground == 'up'"
 UNITS_MS = {"seconds": SECOND_MS, "minutes": MINUTE_MS, "hours": HOUR_MS, "days": DAY_MS}
 # Names of outcomes by their numbers in `executed` records (`judge.outcomes` is a floor above; a test compares).
@@ -65,8 +70,8 @@ def parse(text: str) -> Condition:
     Raises:
         UsageError: the text is no condition; says at which part, and shows an example.
     """
-    if len(text.encode()) > TEXT_BYTES_MAX:
-        raise UsageError(f"A condition is at most {TEXT_BYTES_MAX} bytes of text.")
+    if len(text.encode()) > CONDITION_TEXT_BYTES_MAX:
+        raise UsageError(f"A condition is at most {CONDITION_TEXT_BYTES_MAX} bytes of text.")
     try:
         tree = ast.parse(text.strip(), mode="eval")
         condition = _convert(tree.body, 1)

@@ -72,7 +72,8 @@ def issue_grant(
     root: SigningKey, audience: bytes, roles: Sequence[Role], wall_ms: int = 0, replaces: bytes = b""
 ) -> Grant:
     """Sign a membership grant for a device under a fleet's root key."""
-    body = GrantBody(root.public, audience, tuple(role.value for role in roles), root.public, wall_ms, replaces=replaces)
+    words = tuple(role.value for role in roles)
+    body = GrantBody(root.public, audience, words, root.public, wall_ms, replaces=replaces)
     raw = sign1(root, GRANT_AAD, encode(msgspec.to_builtins(body, builtin_types=(bytes,))))
     return Grant(hash256(raw), body, raw)
 

@@ -1,0 +1,123 @@
+"""What peers say and bring: contacts that open and end, adverts, entries, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+from ..base.errors import PeerError
+from . import events as e
+from . import messages as m
+from .contacts import Contact, Contacts
+from .custody import Custody
+from .intake import Intake
+from .judgement import Judgement
+from .parts import Parts
+from .spool import Live
+from .store import Quarantined
+
+
+class Hearing:
+    """Handles the events that come from links."""
+
+    def __init__(
+        self, parts: Parts, contacts: Contacts, intake: Intake, custody: Custody, judgement: Judgement,
+        go_on: Callable[[Live], None],
+    ) -> None:  # fmt: skip
+        self.parts = parts
+        self.contacts = contacts
+        self.intake = intake
+        self.custody = custody
+        self.judgement = judgement
+        self.go_on = go_on
+
+    def open_contact(self, event: e.ContactOpened) -> None:
+        """A contact begins; what waits for the peer is looked at."""
+        if self.contacts.open(event) is not None:
+            self._put_link_fact(event.device, "up")
+            self._wake_peer(event.device)
+
+    def end_contact(self, event: e.ContactEnded) -> None:
+        """A contact is over."""
+        contact = self.contacts.end(event)
+        if contact is not None:
+            if contact.device not in self.contacts.devices():
+                self._put_link_fact(contact.device, "down")
+            self._wake_peer(contact.device)
+
+    def _put_link_fact(self, device: bytes, state: str) -> None:
+        """`link.<device>` says whether a peer is in contact, by its name."""
+        name = "".join(letter if letter.isalnum() else "_" for letter in self.parts.adverts.name_of(device).lower())
+        self.read_fact(e.FactRead(f"link.{name}", state, "link"))
+
+    def read_fact(self, event: e.FactRead) -> None:
+        """A fact was read; if its value changed, what reads it is looked at."""
+        life_ms = self.parts.timeline.life_ms
+        if self.parts.facts.put(event.name, event.value, event.origin, event.max_age_ms, life_ms):
+            self.parts.agenda.wake_topic(f"fact:{event.name}")
+
+    def _wake_peer(self, device: bytes) -> None:
+        """A peer came, went, or said something new of itself: wake what waits for what it has."""
+        agenda = self.parts.agenda
+        self.judgement.signal_links()
+        agenda.wake_topic(f"peer:{device.hex()}")
+        found = self.parts.adverts.by_device.get(device)
+        for capability in found[0].capabilities if found is not None else ():
+            agenda.wake_topic(f"peer:{capability}")
+            agenda.wake_topic(f"fact:peer.{capability}")
+        for intent, _ in found[0].intents if found is not None else ():
+            agenda.wake_topic(f"peer:{intent}")
+
+    def hear(self, event: e.Heard) -> None:
+        """Take in one message of a contact that still stands."""
+        contact = self.contacts.hear_bytes(event)
+        if contact is None:
+            return
+        match event.message:
+            case m.Hello():
+                self.contacts.hear_hello(contact, event.message)
+            case m.Adverts(items):
+                self._hear_adverts(contact, items)
+            case m.Heads():
+                self.contacts.hear_heads(contact, event.message)
+            case m.Want():
+                self.contacts.hear_want(contact, event.message)
+            case m.Entries():
+                self._hear_entries(contact, event, event.message)
+            case m.Refuse(object_id, offer, reason):
+                live = self.parts.spool.find(object_id)
+                if live is not None:
+                    age_ms = self.parts.spool.age_ms(live)
+                    if self.custody.hear_refusal(live, offer, contact.device, reason, age_ms):
+                        self.go_on(live)
+            case _:
+                assert_never(event.message)
+
+    def _hear_adverts(self, contact: Contact, items: tuple[bytes, ...]) -> None:
+        fresh: list[bytes] = []
+        for raw in items:
+            try:
+                advert = self.parts.adverts.keep(raw, self.parts.timeline.life_ms)
+            except PeerError as error:
+                self.intake.count(error)
+                continue
+            if advert is not None:
+                fresh.append(raw)
+                self._wake_peer(advert.device)
+        self.contacts.tell_adverts(fresh, but=contact.number)
+
+    def _hear_entries(self, contact: Contact, event: e.Heard, message: m.Entries) -> None:
+        try:
+            taken = self.intake.take(
+                message.object, message.grants, event.entries, message.age_ms, message.age_is_exact
+            )
+        except Quarantined as error:
+            self.intake.count(PeerError("quarantined", str(error)))
+            return
+        if taken.live is None:
+            if taken.aside:
+                self.contacts.ask_for(contact, message.object)
+            return
+        self.contacts.heard_entries(contact, taken.live, event.entries, is_incomplete=taken.aside > 0)
+        if taken.new:
+            self.go_on(taken.live)

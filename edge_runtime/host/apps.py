@@ -13,6 +13,7 @@ from types import ModuleType
 
 from ..base.errors import UsageError
 from ..program.app import App
+from .foreign import contained
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +49,16 @@ def load_app(spec: str, folder: str = "") -> App:
     place = os.path.abspath(folder or os.getcwd())
     if place not in sys.path:
         sys.path.insert(0, place)
-    try:
+    found: object = None
+    with contained() as caught:
         module = _import_file(target, place) if target.endswith(".py") else importlib.import_module(target)
         found = getattr(module, name) if name else _only_app(module)
-    except UsageError:
-        raise
-    except BaseException as error:
-        if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
-            raise
-        line = _line_of(error)
-        raise UsageError(f"The app {spec!r} does not load: {type(error).__name__}: {error}{line}.") from None
+    error = caught.error
+    if isinstance(error, (UsageError, KeyboardInterrupt)):
+        raise error
+    if error is not None:
+        what = f"{type(error).__name__}: {error}{_line_of(error)}"
+        raise UsageError(f"The app {spec!r} does not load: {what}. Mend it and start again.")
     return App.of(found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from ..base.limits import NAME_BYTES_MAX
 from ..judge.policy import Policy
@@ -36,10 +37,11 @@ def make_node(
         name, tuple(sorted(set(capabilities))), tuple(sorted(set(resources))), os.urandom(BOOT_BYTES), read_boot_id()
     )
     key, roots = state.device_key(), state.root_keys()
-    store = Store.open(state.connect())
-    try:
+    with ExitStack() as undo:
+        connection = state.connect()
+        undo.callback(connection.close)
+        store = Store.open(connection)
         with store.transaction():
-            return Node(store, key, roots, apps, policy, settings, os.urandom, clock.read())
-    except BaseException:
-        store.connection.close()
-        raise
+            node = Node(store, key, roots, apps, policy, settings, os.urandom, clock.read())
+        undo.pop_all()  # the node owns it from here
+    return node

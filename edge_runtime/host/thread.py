@@ -9,23 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import sqlite3
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from types import FrameType
 
+from ..base.errors import EdgeError
 from ..base.limits import BODY_SLICE_MS_MAX, INBOX_BYTES_MAX, TIMER_SLICE_MS_MAX, TURN_EVENTS_MAX
 from ..node.effects import Turn
-from ..node.events import AskerGone, Asked, Event, Heard, TimeCame, is_own
+from ..node.events import AskerGone, Asked, ContactEnded, Event, Heard, TimeCame, is_own
 from ..node.node import Node
 from ..node.store import StoreFailed
 from ..node.turns import run_turn
 from ..program.driver import BodyOverran
+from ..program.loop import BodyLoop
 from .clock import Clock
 
 # After a failed commit the same events are tried again so much later: a full disk may get room.
 RETRY_S = 1.0
 HEARD_BYTES = 256  # what a small message costs in the inbox besides its entries
+# Where a handler's own code runs: its tasks, and its `finally` blocks when it is freed.
+BODY_CODES = (BodyLoop.run_ready.__code__, BodyLoop._close.__code__)
+WATCH_S = BODY_SLICE_MS_MAX / 2_000  # between two looks at a thread that works; an idle one is not looked at
 
 
 class NodeThread:
@@ -57,9 +65,10 @@ class NodeThread:
         self._thread = threading.Thread(target=self._run, name="node", daemon=True)
         self._timer: asyncio.TimerHandle | None = None
         self._alarm_ms: int | None = None
-        self._slice_began_ms = 0
-        self._interrupted = False
+        self._is_turning = False
         self._is_watched = False
+        self._body: FrameType | None = None  # the body that the last look saw, and since when
+        self._body_since_s = 0.0
         self.turns = 0  # for the watchdog: rises while the thread makes progress
         self.node: Node | None = None
         self.failure: BaseException | None = None
@@ -72,20 +81,17 @@ class NodeThread:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits in the inbox."""
-        return not (self._own or self._asked or self._heard)
+        """Whether no turn is under way and nothing waits in the inbox."""
+        return not (self._is_turning or self._own or self._asked or self._heard)
 
     # --- Posting (from the loop) --------------------------------------------------------------------------------
 
     def post(self, event: Event) -> None:
         """Put an event into the inbox; never waits. From any thread."""
         with self._wake:
-            if is_own(event):
-                self._own.append(event)
-            elif isinstance(event, (Asked, AskerGone)):
-                self._asked.append(event)
-            else:
-                self._heard.append(event)
+            queue = self._queue_of(event)
+            queue.append(event)
+            if queue is self._heard:
                 self._heard_bytes += _size_of(event)
             self._wake.notify()
         if not self._is_watched:
@@ -94,27 +100,46 @@ class NodeThread:
 
     async def post_when_room(self, event: Event) -> None:
         """Put a peer's event into the inbox when it is within its bound: whoever reads the peer waits here."""
-        while self._heard_bytes > INBOX_BYTES_MAX:
-            self._room.clear()
+        while self._is_full():
             await self._room.wait()
         self.post(event)
+
+    def _is_full(self) -> bool:
+        with self._wake:  # or the thread makes room between the look and the clearing, and nobody is told
+            if self._heard_bytes > INBOX_BYTES_MAX:
+                self._room.clear()
+            return not self._room.is_set()
+
+    def _queue_of(self, event: Event) -> deque[Event]:
+        # The end of a contact goes behind what was heard in it: else all of that would be dropped as unknown.
+        if is_own(event) and not isinstance(event, ContactEnded):
+            return self._own
+        return self._asked if isinstance(event, (Asked, AskerGone)) else self._heard
 
     # --- The thread -----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
             node = self.node = self._make_node()
-        except BaseException as error:
+        except (EdgeError, OSError, sqlite3.Error) as error:
             self._tell(self._fail_start, error)
             return
+        finally:
+            self._fail()
         self._tell(self._started.set_result, None)
         try:
             self._work(node)
-        except BaseException as error:
-            self.failure = error
-            self._tell(self._on_store_failed, f"the node thread ended: {type(error).__name__}: {error}")
         finally:
+            self._fail()
             node.parts.store.connection.close()
+
+    def _fail(self) -> None:
+        """If the thread is ending by what should not happen: say so on the loop; Python prints where it came from."""
+        error = sys.exception()
+        if error is not None:
+            self.failure = error
+            self._tell(self._fail_start, error)
+            self._tell(self._on_store_failed, f"the node thread ended: {type(error).__name__}: {error}")
 
     def _fail_start(self, error: BaseException) -> None:
         if not self._started.done():
@@ -129,10 +154,12 @@ class NodeThread:
                 turn, handled = self._turn(node, batch)
             except StoreFailed as error:
                 self._put_back(batch)
+                self.turns += 1  # it tried, and it will again: no reason to be killed
                 self._tell(self._on_store_failed, str(error))
                 with self._wake:
-                    if not self._is_stopping:
-                        self._wake.wait(RETRY_S)
+                    if self._is_stopping:
+                        return
+                    self._wake.wait(RETRY_S)
                 continue
             if handled < len(batch):
                 self._put_back(batch[handled:])
@@ -140,12 +167,11 @@ class NodeThread:
             self._tell(self._hand_over, turn)
 
     def _turn(self, node: Node, batch: Sequence[Event]) -> tuple[Turn, int]:
-        self._slice_began_ms = self._clock.read().boot_ms
-        self._interrupted = False
+        self._is_turning = True
         try:
             return run_turn(node, batch, self._clock.read)
         finally:
-            self._slice_began_ms = 0
+            self._is_turning = False
 
     def _take_batch(self) -> list[Event] | None:
         with self._wake:
@@ -167,12 +193,9 @@ class NodeThread:
     def _put_back(self, events: Sequence[Event]) -> None:
         with self._wake:
             for event in reversed(events):
-                if is_own(event):
-                    self._own.appendleft(event)
-                elif isinstance(event, (Asked, AskerGone)):
-                    self._asked.appendleft(event)
-                else:
-                    self._heard.appendleft(event)
+                queue = self._queue_of(event)
+                queue.appendleft(event)
+                if queue is self._heard:
                     self._heard_bytes += _size_of(event)
 
     def _tell(self, function: Callable[..., object], *arguments: object) -> None:
@@ -207,23 +230,22 @@ class NodeThread:
         self.post(TimeCame())
 
     def _watch(self) -> None:
-        """Look once a slice whether a body came back, for as long as there is work; then nothing ticks."""
-        self._check_slice()
-        if self._slice_began_ms or not self.is_idle:
-            self._loop.call_later(BODY_SLICE_MS_MAX / 1000, self._watch)
+        """Look twice a slice whether a body came back, for as long as there is work; then nothing ticks."""
+        ident = self._thread.ident
+        body = _body_in(ident) if self._is_turning and ident is not None else None
+        now_s = time.monotonic()
+        if body is None or body is not self._body:
+            self._body, self._body_since_s = body, now_s
+        elif ident is not None and now_s - self._body_since_s >= BODY_SLICE_MS_MAX / 1000:
+            # Another body of a long turn is another frame, and has a slice of its own.
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(BodyOverran))
+            self._body_since_s = now_s
+        self._is_watched = False  # before the look at the inbox: whoever posts after it starts the watch anew
+        if not self.is_idle:
+            self._is_watched = True
+            self._loop.call_later(WATCH_S, self._watch)
         else:
-            self._is_watched = False
-
-    def _check_slice(self) -> None:
-        """Interrupt a body that has not come back within its slice."""
-        began_ms = self._slice_began_ms
-        if not began_ms or self._interrupted or self._thread.ident is None:
-            return
-        if self._clock.read().boot_ms - began_ms > BODY_SLICE_MS_MAX and _is_in_body(self._thread.ident):
-            self._interrupted = True
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread.ident), ctypes.py_object(BodyOverran)
-            )
+            self._body = None
 
     async def stop(self) -> None:
         """Handle what is in the inbox, then end the thread."""
@@ -240,11 +262,9 @@ def _size_of(event: Event) -> int:
     return HEARD_BYTES + event.bytes_size if isinstance(event, Heard) else HEARD_BYTES
 
 
-def _is_in_body(thread_id: int) -> bool:
-    """Say whether a thread is inside a handler's own code: only there may it be interrupted."""
+def _body_in(thread_id: int) -> FrameType | None:
+    """Return the frame that drives a handler on a thread; None outside: only there may it be interrupted."""
     frame = sys._current_frames().get(thread_id)
-    while frame is not None:
-        if frame.f_code.co_name == "run_ready" and frame.f_code.co_filename.endswith("loop.py"):
-            return True
+    while frame is not None and frame.f_code not in BODY_CODES:
         frame = frame.f_back
-    return False
+    return frame

@@ -11,7 +11,8 @@ import contextvars
 import inspect
 import queue
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,6 +25,11 @@ from ..program.attempt import Attempt, enter_attempt
 from ..program.errors import Failure, classify_exception
 from ..program.results import encode_result
 from .clock import boot_ms
+from .foreign import contained
+
+# When the daemon stops: how long steps may still end by themselves, then how long cancelled ones may take.
+GRACE_S = 1.0
+CANCEL_S = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -33,9 +39,10 @@ class _Run:
     start: StartStep
     began_ms: int
     is_over: bool = False
+    is_hung: bool = False
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
-    is_in_thread: bool = False
+    thread_began_ms: int | None = None  # None while it waits for a thread
     context: contextvars.Context = field(default_factory=contextvars.Context)
 
 
@@ -44,6 +51,9 @@ class Workers:
 
     Args:
         tell: called with each outcome, from the loop or from a worker thread.
+
+    Attributes:
+        hung: threads whose step was given up and that have not come back.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, tell: Callable[[StepEnded], None]) -> None:
@@ -51,9 +61,11 @@ class Workers:
         self._tell = tell
         self._runs: dict[tuple[bytes, str], _Run] = {}
         self._jobs: queue.SimpleQueue[_Run | None] = queue.SimpleQueue()
+        self._spent: deque[asyncio.TimerHandle] = deque()
         self._threads = 0
         self._idle = 0
-        self._lock = threading.Lock()
+        self._queued = 0
+        self._lock = threading.Lock()  # around the counters and each run's two flags
         self.hung = 0
 
     @property
@@ -63,14 +75,15 @@ class Workers:
 
     def start(self, effect: StartStep) -> None:
         """Run a step; on the loop."""
+        while self._spent:
+            self._spent.popleft().cancel()
         run = _Run(effect, boot_ms())
         self._runs[(effect.object, effect.path)] = run
         attempt = Attempt(effect.attempt.hex(), effect.try_number, effect.object.hex())
         run.context.run(enter_attempt, attempt)
         if _is_async(effect.function):
-            run.task = self._loop.create_task(self._run_async(run), context=run.context)
+            run.task = self._loop.create_task(self._run_async(run, None), context=run.context)
         else:
-            run.is_in_thread = True
             run.timer = self._loop.call_later(effect.timeout_ms / 1000, self._time_out, run)
             self._submit(run)
 
@@ -82,39 +95,62 @@ class Workers:
         if run.task is not None:
             run.task.cancel()
         else:
-            self._finish(run, _failed(run, Failure(Outcome.CRASHED, None, "stopped: nobody waits for it", "Stopped")))
+            self._give_up(run, Failure(Outcome.CRASHED, None, "stopped: nobody waits for it", "Stopped"))
 
     async def close(self) -> None:
-        """Cancel what runs on the loop; threads die with the process."""
+        """Let steps end by themselves for a moment, then cancel what runs on the loop; threads die with the process."""
+        until_s = self._loop.time() + GRACE_S
+        while self._runs and self._loop.time() < until_s:
+            await asyncio.sleep(0.01)
         tasks = [run.task for run in self._runs.values() if run.task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=1)
+            await asyncio.wait(tasks, timeout=CANCEL_S)
         for _ in range(self._threads):
             self._jobs.put(None)
 
     # --- On the loop ----------------------------------------------------------------------------------------------
 
-    async def _run_async(self, run: _Run) -> None:
+    async def _run_async(self, run: _Run, awaited: Awaitable[Any] | None) -> None:
+        """Run a coroutine function, or await what a plain function returned."""
         effect = run.start
-        try:
-            async with asyncio.timeout(effect.timeout_ms / 1000) as limit:
-                value = await effect.function(*effect.arguments)
-            ended = _succeeded(run, value)
-        except asyncio.CancelledError:
-            ended = _failed(run, Failure(Outcome.CRASHED, None, "stopped", "CancelledError"))
-        except BaseException as error:
-            if isinstance(error, TimeoutError) and limit.expired():
-                ended = _failed(run, _timed_out(effect))
-            else:
-                ended = _failed(run, classify_exception(error))
-        self._finish(run, ended)
+        left_ms = max(0, effect.timeout_ms - (boot_ms() - run.began_ms))
+        limit = asyncio.timeout(left_ms / 1000)
+        value: Any = None
+        with contained() as caught:
+            async with limit:
+                value = await (effect.function(*effect.arguments) if awaited is None else awaited)
+        if caught.error is None:
+            self._finish(run, _succeeded(run, value))
+        elif isinstance(caught.error, TimeoutError) and limit.expired():
+            self._finish(run, _failed(run, _timed_out(effect)))
+        elif isinstance(caught.error, asyncio.CancelledError):
+            self._finish(run, _failed(run, Failure(Outcome.CRASHED, None, "stopped", "CancelledError")))
+        else:
+            self._finish(run, _failed(run, classify_exception(caught.error)))
 
     def _time_out(self, run: _Run) -> None:
-        if not run.is_over:
-            self.hung += 1
-            self._finish(run, _failed(run, _timed_out(run.start)))
+        """The time limit may have passed: it counts from when a thread took the step, not from when it was queued."""
+        timeout_ms = run.start.timeout_ms
+        began_ms = run.thread_began_ms
+        left_ms = timeout_ms if began_ms is None else began_ms + timeout_ms - boot_ms()
+        if run.task is not None or run.is_over:
+            return
+        if left_ms > 0:
+            run.timer = self._loop.call_later(left_ms / 1000, self._time_out, run)
+        else:
+            self._give_up(run, _timed_out(run.start))
+
+    def _give_up(self, run: _Run, failure: Failure) -> None:
+        """Tell the outcome of a step in a thread that has not come back; the thread is counted until it does."""
+        with self._lock:
+            if run.is_over:
+                return
+            if run.thread_began_ms is not None:
+                run.is_hung = True
+                self.hung += 1
+        self._finish(run, _failed(run, failure))
 
     def _finish(self, run: _Run, ended: StepEnded) -> None:
         """Tell an outcome, once."""
@@ -125,41 +161,61 @@ class Workers:
         key = (run.start.object, run.start.path)
         if self._runs.get(key) is run:
             del self._runs[key]
+        if run.timer is not None:
+            self._spent.append(run.timer)  # a worker thread may not touch it, and waking the loop for it costs more
         self._tell(ended)
 
     # --- Threads --------------------------------------------------------------------------------------------------
 
     def _submit(self, run: _Run) -> None:
         with self._lock:
-            wanted = self._idle == 0 and self._threads - self.hung < WORKER_THREADS
-            if wanted and self._threads < WORKER_THREADS + HUNG_THREADS_MAX:
+            self._queued += 1
+            is_short = self._queued > self._idle and self._threads - self.hung < WORKER_THREADS
+            if is_short and self._threads < WORKER_THREADS + HUNG_THREADS_MAX:
                 self._threads += 1
+                self._idle += 1
                 threading.Thread(target=self._serve, name=f"step-{self._threads}", daemon=True).start()
         self._jobs.put(run)
 
     def _serve(self) -> None:
+        """Take steps until told to end, or until a thread that replaced this hung one makes it one too many."""
         while True:
-            with self._lock:
-                self._idle += 1
             run = self._jobs.get()
-            with self._lock:
-                self._idle -= 1
             if run is None:
                 return
-            if run.is_over:
-                continue
-            effect = run.start
-            try:
-                call = partial(effect.function, *effect.arguments)
-                ended = _succeeded(run, run.context.run(call))
-            except BaseException as error:
-                ended = _failed(run, classify_exception(error))
-            if run.is_over:
-                self.hung -= 1
-                continue
-            self._finish(run, ended)
-            if run.timer is not None:
-                self._loop.call_soon_threadsafe(run.timer.cancel)
+            with self._lock:
+                self._queued -= 1
+                self._idle -= 1
+                if not run.is_over:
+                    run.thread_began_ms = boot_ms()
+            if run.thread_began_ms is not None:
+                self._run_here(run)
+            with self._lock:
+                if run.is_hung:
+                    self.hung -= 1
+                if self._threads - self.hung > WORKER_THREADS:
+                    self._threads -= 1
+                    return
+                self._idle += 1
+
+    def _run_here(self, run: _Run) -> None:
+        effect = run.start
+        value: Any = None
+        with contained() as caught:
+            value = run.context.run(partial(effect.function, *effect.arguments))
+        if caught.error is not None:
+            self._finish(run, _failed(run, classify_exception(caught.error)))
+        elif inspect.isawaitable(value):
+            # `lambda: fetch(url)`: a plain function that made a coroutine; it runs where coroutines run.
+            self._loop.call_soon_threadsafe(self._await_here, run, value)
+        else:
+            self._finish(run, _succeeded(run, value))
+
+    def _await_here(self, run: _Run, value: Awaitable[Any]) -> None:
+        if not run.is_over:
+            run.task = self._loop.create_task(self._run_async(run, value), context=run.context)
+        elif inspect.iscoroutine(value):
+            value.close()
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

@@ -1,0 +1,27 @@
+"""Running code that is not ours: handlers' steps, and apps being imported. Whatever it raises becomes a value.
+
+It may raise anything at all, and no daemon dies of it; so this is the one place that catches everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Caught:
+    """What came of a block of foreign code. `error` is None where it went through."""
+
+    error: BaseException | None = None
+
+
+@contextmanager
+def contained() -> Iterator[Caught]:
+    """Run a block of foreign code; what it raises is in `Caught.error` afterwards, cancellation too."""
+    caught = Caught()
+    try:
+        yield caught
+    except BaseException as error:
+        caught.error = error

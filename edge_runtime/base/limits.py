@@ -114,6 +114,7 @@ GOODBYE_MS_MAX = 2 * SECOND_MS
 CONTROL_LINE_BYTES_MAX = 256 * KIB
 CONTROL_CLIENTS_MAX = 64
 CANDIDATES_SHOWN_MAX = 10  # objects named when a reference is ambiguous
+SOCKET_PATH_BYTES_MAX = 100  # Linux takes 107 (sun_path); a longer one is hashed under the runtime directory
 QUERY_MS_MAX = 5_000
 QUERY_ROWS_MAX = 10_000
 

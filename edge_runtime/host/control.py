@@ -102,12 +102,17 @@ class ControlServer:
 
     Args:
         ask: called with (ticket, command). gone: called with the ticket of a client that hung up.
+        hung_up: called with the number of a connection that is no more (`connection_of`).
     """
 
-    def __init__(self, path: Path, ask: Callable[[int, Command], None], gone: Callable[[int], None]) -> None:
+    def __init__(
+        self, path: Path, ask: Callable[[int, Command], None], gone: Callable[[int], None],
+        hung_up: Callable[[int], None] | None = None,
+    ) -> None:  # fmt: skip
         self.path = path
         self._ask = ask
         self._gone = gone
+        self._hung_up = hung_up
         self._clients: dict[int, _Client] = {}
         self._by_ticket: dict[int, tuple[_Client, Any]] = {}
         self._next_ticket = 1
@@ -153,6 +158,10 @@ class ControlServer:
         self._by_ticket[ticket] = (client, request_id)
         self._ask(ticket, command)
 
+    def connection_of(self, ticket: int) -> int:
+        """Return the number of the connection that holds a ticket, for what spans several of its requests."""
+        return id(self._by_ticket[ticket][0])
+
     def answer(self, answer: Answer) -> None:
         """Write an answer to whoever asked, if it is still there."""
         found = self._by_ticket.get(answer.ticket)
@@ -173,6 +182,8 @@ class ControlServer:
         for ticket in client.tickets:
             if self._by_ticket.pop(ticket, None) is not None:
                 self._gone(ticket)
+        if self._hung_up is not None:
+            self._hung_up(id(client))
 
     async def stop(self) -> None:
         """Close the socket and all clients."""

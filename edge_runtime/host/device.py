@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from ..base.limits import NAME_BYTES_MAX
 from ..judge.policy import Policy
@@ -22,6 +23,17 @@ BOOT_BYTES = 8
 def host_name() -> str:
     """Return the machine's name, as a first name for the device."""
     return socket.gethostname().split(".")[0][:NAME_BYTES_MAX]
+
+
+def replace_offers(node: Node, apps: Sequence[App], capabilities: Sequence[str], resources: Sequence[str]) -> None:
+    """Say anew what this device offers; on the node thread, inside a turn. What waits for it is looked at."""
+    settings = node.parts.settings
+    fresh = tuple(sorted(set(capabilities)))
+    node.parts.settings = replace(settings, capabilities=fresh, resources=tuple(sorted(set(resources))))
+    node.replace_apps(apps)  # says the advert anew
+    for capability in fresh:
+        if capability not in settings.capabilities:
+            node.parts.agenda.wake_topic(f"peer:{capability}")
 
 
 def make_node(

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import Exit, PeerError, UsageError
 from ..base.limits import CONNECT_MS_MAX, HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, PEERS_MAX
@@ -83,6 +83,7 @@ class Links:
         self._dialling: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pool: ThreadPoolExecutor | None = None
+        self._changing: asyncio.Task[None] | None = None
         self._identity = self._make_identity()
         self.port = 0
         self.refused: dict[str, int] = {}
@@ -91,6 +92,11 @@ class Links:
     def count(self) -> int:
         """How many contacts there are."""
         return len(self._sessions)
+
+    def report(self) -> dict[str, Any]:
+        """Return what `status` says of links, as plain values."""
+        trouble = self._discovery.trouble if self._discovery is not None else None
+        return {"port": self.port, "discovery_trouble": trouble, "refused": dict(sorted(self.refused.items()))}
 
     # --- Life -----------------------------------------------------------------------------------------------------
 
@@ -129,13 +135,16 @@ class Links:
             self._pool = None
         self._sightings.clear()
 
-    def change_membership(self, membership: Membership) -> None:
-        """Fleets or the radio changed: contacts begin anew under what holds now."""
+    def change_membership(self, membership: Membership) -> asyncio.Task[None]:
+        """Fleets or the radio changed: contacts begin anew under what holds now. The task ends when that is done."""
         was_on, self._membership = self._membership.is_radio_on, membership
         self._identity = self._make_identity()
-        self._spawn_free(self._change(was_on))
+        self._changing = asyncio.ensure_future(self._change(was_on, self._changing))
+        return self._changing
 
-    async def _change(self, was_on: bool) -> None:
+    async def _change(self, was_on: bool, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
         if was_on:
             await self.stop("radio off" if not self._membership.is_radio_on else "membership changed")
         if self._membership.is_radio_on:

@@ -11,7 +11,8 @@ import logging
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
@@ -21,15 +22,16 @@ from ..base.limits import OBJECT_BYTES_MAX
 from ..judge.policy import Policy
 from ..node import commands as c
 from ..node import effects as f
+from ..node.membership import Membership
 from ..node.events import AskerGone, Asked, Called, Imported, Restored, StepEnded
 from .apps import LoadedApps, load_apps
 from .clock import Clock
 from .config import Config, read_config
 from .control import ControlServer
-from .device import host_name, make_node
+from .device import host_name, make_node, replace_offers
 from .local import make_fleet
 from .notify import Notifier
-from .statedir import StateDir, socket_path
+from .statedir import StateDir
 from .thread import NodeThread
 from .workers import Workers
 
@@ -70,35 +72,39 @@ class Runtime:
         self.loop = asyncio.get_running_loop()
         self.thread = NodeThread(self._make_node, self.clock, self.loop, self._perform, self._store_failed)
         self.workers = Workers(self.loop, self._step_ended)
-        self.control = ControlServer(socket_path(state.path), self._ask, self._gone)
+        self.control = ControlServer(state.place_socket(), self._ask, self._gone, self._hung_up)
         self.links: Links | None = None
         self.trouble = ""
         self._imports: dict[int, bytearray] = {}
+        self._status_tickets: dict[int, None] = {}
         self._stop = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._group = asyncio.TaskGroup()
+        self._tasks: dict[asyncio.Task[None], None] = {}
 
     # --- Life -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> int:
         """Run until a signal says stop; return the exit code."""
-        config = self.config
-        specs = [(app.module, app.path) for app in config.apps] + [(spec, "") for spec in self.options.apps]
+        specs = [(app.module, app.path) for app in self.config.apps] + [(spec, "") for spec in self.options.apps]
         self.loaded = load_apps(specs)
         for failure in self.loaded.failures:
             log.error("%s The daemon runs without it.", failure)
-        await self.thread.start()
-        await self.control.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._stop.set)
         self.loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
+            await self.thread.start()
             await self._start_links()
-            self.thread.post(Restored())
-            self._spawn(self._feed_watchdog())
-            print("ready", flush=True)
-            self.notifier.send("READY=1", "STATUS=running")
-            log.info("device %s is ready at %s", self._membership().device.hex()[:16], self.control.path)
-            await self._stop.wait()
+            await self.control.start()
+            async with self._group:
+                self.thread.post(Restored())
+                self._spawn(self._feed_watchdog())
+                print("ready", flush=True)
+                self.notifier.send("READY=1", "STATUS=running")
+                log.info("device %s is ready at %s", self._membership().device.hex()[:16], self.control.path)
+                await self._stop.wait()
+                for task in self._tasks:
+                    task.cancel()
         finally:
             await self._shut_down()
         return int(Exit.FAILED if self.thread.failure else Exit.OK)
@@ -114,38 +120,35 @@ class Runtime:
         await self.links.start()
 
     async def _shut_down(self) -> None:
+        """Peers first, then steps, then what that left to write down; whoever waits for an answer gets it if it comes."""
         self.notifier.send("STOPPING=1")
+        self._stop.set()
         if self.links is not None:
             await self.links.stop()
         await self.workers.close()
-        await self.control.stop()
         await self.thread.stop()
-        for task in self._tasks:
-            task.cancel()
+        await self.control.stop()
         self.state.close()
 
     def _make_node(self) -> Any:
         """On the node thread: open the spool; a first start makes a fleet of one."""
         config, options = self.config, self.options
         name = options.name or config.device.name or host_name()
-        node = make_node(
-            self.state, self.loaded.apps, self.policy, self.clock, name,
-            (*config.device.capabilities, *options.capabilities), (*config.device.resources, *options.resources),
-        )  # fmt: skip
+        node = make_node(self.state, self.loaded.apps, self.policy, self.clock, name, *self._offers())
         if not node.membership().fleets:
             from ..node.turns import run_turn
 
             run_turn(node, [make_fleet(self.state, 0, f"{name}-fleet")], self.clock.read)
         return node
 
-    def _membership(self) -> Any:
-        assert self.thread.node is not None
-        return self.thread.node.membership()
+    def _membership(self) -> Membership:
+        assert self.thread.membership is not None
+        return self.thread.membership
 
-    def _spawn(self, work: Any) -> None:
-        task = self.loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._group.create_task(work)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     # --- Watchdog and status --------------------------------------------------------------------------------------
 
@@ -168,32 +171,48 @@ class Runtime:
         return f"{self.workers.running} steps, {contacts} contacts, {self.workers.hung} hung threads{trouble}"
 
     def _reload(self) -> None:
-        """Read policy and configuration again; what is wrong leaves the old ones in force."""
+        """Read policy, capabilities and resources again; what is wrong leaves all of the old ones in force."""
         self.notifier.reloading()
+        node = self.thread.node
         try:
             policy = read_policy(self.options)
+            config = read_config(self.options.config) if self.options.config is not None else self.config
         except UsageError as error:
-            log.error("reload: %s The old policy stays in force.", error.message)
+            log.error("reload: %s What was in force stays.", error.message)
         else:
-            self.policy = policy
-            node = self.thread.node
+            self.policy, self.config = policy, config
             if node is not None:
                 self.thread.post(Called(partial(node.replace_policy, policy)))
-            log.info("policy read again")
+                self.thread.post(Called(partial(replace_offers, node, self.loaded.apps, *self._offers())))
+            log.info("policy and capabilities read again")
         self.notifier.send("READY=1")
 
+    def _offers(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return (capabilities, resources) of configuration and command line."""
+        device, options = self.config.device, self.options
+        return (*device.capabilities, *options.capabilities), (*device.resources, *options.resources)
+
     def _store_failed(self, reason: str) -> None:
-        self.trouble = f"the spool cannot be written: {reason}"
-        log.error("%s; nothing is acknowledged until it can be again", self.trouble)
+        trouble = f"the spool cannot be written: {reason}"
+        if trouble != self.trouble:  # it is tried again each second
+            log.error("%s; nothing is acknowledged until it can be again", trouble)
+        self.trouble = trouble
         if self.thread.failure is not None:
             self._stop.set()
 
     # --- Asking ---------------------------------------------------------------------------------------------------
 
     def _ask(self, ticket: int, command: c.Command) -> None:
+        if self._stop.is_set():
+            error = UsageError("The daemon is stopping. Ask again when it runs.", Exit.NO_DAEMON)
+            self.control.answer(f.Answer(ticket, error=error))
+            return
         match command:
             case c.FleetCreate(name):
-                self.thread.post(make_fleet(self.state, ticket, name))
+                self._spawn(self._make_fleet(ticket, name))
+            case c.Status():
+                self._status_tickets[ticket] = None
+                self.thread.post(Asked(ticket, command))
             case c.Query(sql):
                 self._spawn(self._query(ticket, sql))
             case c.Import():
@@ -201,9 +220,16 @@ class Runtime:
             case _:
                 self.thread.post(Asked(ticket, command))
 
+    async def _make_fleet(self, ticket: int, name: str) -> None:
+        # The key is flushed to the card before anybody hears of the fleet; that may take a second.
+        self.thread.post(await asyncio.to_thread(make_fleet, self.state, ticket, name))
+
     def _gone(self, ticket: int) -> None:
-        self._imports.pop(ticket, None)
+        self._status_tickets.pop(ticket, None)
         self.thread.post(AskerGone(ticket))
+
+    def _hung_up(self, connection: int) -> None:
+        self._imports.pop(connection, None)
 
     async def _query(self, ticket: int, sql: str) -> None:
         from .query import query_spool
@@ -216,33 +242,45 @@ class Runtime:
             self.control.answer(f.Answer(ticket, rows))
 
     def _import(self, ticket: int, command: c.Import) -> None:
+        try:
+            data = self._gather(self.control.connection_of(ticket), command)
+        except ValueError as error:
+            self._refuse_capsule(ticket, error)
+            return
+        if data is None:
+            self.control.answer(f.Answer(ticket, {"ok": True, "more": True}))
+        else:
+            self._spawn(self._read_capsule(ticket, data))
+
+    def _refuse_capsule(self, ticket: int, error: Exception) -> None:
+        refusal = UsageError(
+            f"The capsule is not taken: {error}. Nothing was stored; ask for a fresh copy.", Exit.REFUSED
+        )
+        self.control.answer(f.Answer(ticket, error=refusal))
+
+    async def _read_capsule(self, ticket: int, data: bytes) -> None:
+        """Verify a capsule in a thread, since it may hold thousands of signatures, and hand it to the node."""
         from ..objects.capsule import read_capsule
 
         try:
-            data = self._gather(command)
-            if data is None:
-                self.control.answer(f.Answer(ticket, {"ok": True, "more": True}))
-                return
-            capsule = read_capsule(data)
-        except (PeerError, ValueError) as error:
-            refusal = UsageError(f"The capsule is not taken: {error}. Nothing was stored.", Exit.REFUSED)
-            self.control.answer(f.Answer(ticket, error=refusal))
+            capsule = await asyncio.to_thread(read_capsule, data)
+        except PeerError as error:
+            self._refuse_capsule(ticket, error)
             return
         header = capsule.header
         self.thread.post(
             Imported(ticket, header.object, capsule.grants, capsule.entries, header.age_ms, header.age_is_exact)
         )
 
-    def _gather(self, command: c.Import) -> bytes | None:
-        """Join the pieces of one capsule; one is gathered at a time, and a first piece begins it anew."""
-        buffer = self._imports.setdefault(0, bytearray())
+    def _gather(self, connection: int, command: c.Import) -> bytes | None:
+        """Join the pieces of a capsule, one at a time per connection; what a client left unfinished goes with it."""
+        buffer = self._imports.pop(connection, bytearray())
         buffer += bytes.fromhex(command.chunk)
         if len(buffer) > 2 * OBJECT_BYTES_MAX:
-            del self._imports[0]
             raise ValueError("it is too large")
         if not command.is_last:
+            self._imports[connection] = buffer
             return None
-        del self._imports[0]
         return bytes(buffer)
 
     # --- Performing effects (on the loop, after the commit) -------------------------------------------------------
@@ -252,6 +290,7 @@ class Runtime:
 
     def _perform(self, turn: f.Turn) -> None:
         self.trouble = ""
+        changing: asyncio.Task[None] | None = None
         for effect in turn.effects:
             match effect:
                 case f.StartStep():
@@ -259,15 +298,37 @@ class Runtime:
                 case f.StopStep(object_id, path):
                     self.workers.stop(object_id, path)
                 case f.Answer():
-                    self.control.answer(effect)
-                case f.Send() | f.Close() | f.MembershipChanged():
+                    if effect.ticket in self._status_tickets:
+                        effect = self._with_host(effect)
+                    if changing is not None:  # `radio off` has happened when it is answered
+                        changing.add_done_callback(partial(self._answer_later, effect))
+                    else:
+                        self.control.answer(effect)
+                case f.MembershipChanged():
+                    changing = self.links.change_membership(self._membership()) if self.links is not None else None
+                case f.Send() | f.Close():
                     self._perform_link(effect)
                 case f.Note():
                     note(effect)
                 case _:
                     assert_never(effect)
 
-    def _perform_link(self, effect: f.Send | f.Close | f.MembershipChanged) -> None:
+    def _with_host(self, answer: f.Answer) -> f.Answer:
+        """Add to `status` what only the machine's side knows."""
+        del self._status_tickets[answer.ticket]
+        if not isinstance(answer.value, dict):
+            return answer
+        links = self.links.report() if self.links is not None else {}
+        mine = {
+            "apps_failed": list(self.loaded.failures), "steps_running": self.workers.running,
+            "hung_threads": self.workers.hung, "trouble": self.trouble or None, "links": links,
+        }  # fmt: skip
+        return replace(answer, value={**answer.value, **mine})
+
+    def _answer_later(self, answer: f.Answer, done: object) -> None:
+        self.control.answer(answer)
+
+    def _perform_link(self, effect: f.Send | f.Close) -> None:
         links = self.links
         if links is None:
             return
@@ -276,8 +337,6 @@ class Runtime:
                 links.send(contact, messages)
             case f.Close(contact, reason):
                 links.close(contact, reason)
-            case f.MembershipChanged():
-                links.change_membership(self._membership())
 
 
 def note(effect: f.Note) -> None:

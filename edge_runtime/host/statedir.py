@@ -1,6 +1,7 @@
 """The directory that holds everything of one device: spool, keys, lock, socket. One process at a time.
 
-<state>/spool.db, keys/device.key, keys/channel.key, keys/*.root (all 0600), control.sock, lock.
+<state>/spool.db, keys/device.key, keys/channel.key, keys/*.root (all 0600), control.sock, lock. Where the socket
+stands elsewhere (systemd gave a runtime directory, or the path is too long for a socket), control.path says where.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import hashlib
 import os
 import sqlite3
 import stat
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..base.errors import Exit, UsageError
+from ..base.limits import SOCKET_PATH_BYTES_MAX
 from ..objects.keys import SigningKey
 
-# A Unix socket's path is at most 107 bytes on Linux; a longer state path gets a socket under the runtime directory.
-SOCKET_PATH_BYTES_MAX = 100
 SYSTEM_SOCKET = Path("/run/edge-runtime/control.sock")
 SEED_BYTES = 32
 
@@ -32,13 +33,11 @@ def default_state() -> Path:
 
 
 def socket_path(state: Path) -> Path:
-    """Return the control socket of a state directory; every client and the daemon derive the same one."""
-    path = state.absolute() / "control.sock"
-    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
-        return path
-    name = hashlib.blake2b(os.fsencode(path), digest_size=8).hexdigest()
-    base = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/edge-runtime-{os.getuid()}"
-    return Path(base) / f"edge-runtime-{name}.sock"
+    """Return the control socket of a state directory: where the daemon recorded it, else in the directory itself."""
+    try:
+        return Path((state / "control.path").read_text().strip())
+    except (OSError, UnicodeDecodeError):
+        return state.absolute() / "control.sock"
 
 
 @dataclass(slots=True)
@@ -60,6 +59,7 @@ class StateDir:
             for folder in (path, path / "keys"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _check_private(path / "keys", is_folder=True)
+            _check_owner(path)
             lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except PermissionError as error:
             raise UsageError(
@@ -83,6 +83,26 @@ class StateDir:
         if self.lock >= 0:
             os.close(self.lock)
             self.lock = -1
+
+    def place_socket(self) -> Path:
+        """Decide where the control socket stands, and record it for clients.
+
+        Raises:
+            UsageError: the place is another user's.
+        """
+        path = self.path / "control.sock"
+        record = self.path / "control.path"
+        given = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]  # systemd.exec(5), RuntimeDirectory=
+        if given:
+            found = Path(given) / "control.sock"
+        elif len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+            record.unlink(missing_ok=True)
+            return path
+        else:
+            name = hashlib.blake2b(os.fsencode(path), digest_size=8).hexdigest()
+            found = _runtime_folder() / f"edge-runtime-{name}.sock"
+        record.write_text(f"{found}\n")
+        return found
 
     def connect(self) -> sqlite3.Connection:
         """Open the spool's one writing connection.
@@ -122,6 +142,28 @@ class StateDir:
         if not file.exists():
             _write_durably(file, os.urandom(SEED_BYTES))
         return _read_seed(file)
+
+
+def _runtime_folder() -> Path:
+    """Return a folder of this user's own for sockets, made where it is missing."""
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    if given:
+        return Path(given)
+    folder = Path(tempfile.gettempdir()) / f"edge-runtime-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = os.lstat(folder)
+    # The name can be foreseen, so somebody else may have made it first, as a link or open to all.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise UsageError(f"{folder} is another user's. Give a shorter --state DIR, or set XDG_RUNTIME_DIR.", Exit.FAILED)
+    _check_private(folder, is_folder=True)
+    return folder
+
+
+def _check_owner(path: Path) -> None:
+    owner = os.stat(path).st_uid
+    if owner != os.geteuid():
+        # Root too: files that root leaves in it would lock the owner's daemon out.
+        raise UsageError(f"{path} belongs to user {owner}. Run as that user, or: chown -R {os.geteuid()} {path}", Exit.FAILED)
 
 
 def _check_private(path: Path, is_folder: bool = False) -> None:

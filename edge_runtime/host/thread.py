@@ -19,8 +19,9 @@ from types import FrameType
 
 from ..base.errors import EdgeError
 from ..base.limits import BODY_SLICE_MS_MAX, INBOX_BYTES_MAX, TIMER_SLICE_MS_MAX, TURN_EVENTS_MAX
-from ..node.effects import Turn
+from ..node.effects import MembershipChanged, Turn
 from ..node.events import AskerGone, Asked, ContactEnded, Event, Heard, TimeCame, is_own
+from ..node.membership import Membership
 from ..node.node import Node
 from ..node.store import StoreFailed
 from ..node.turns import run_turn
@@ -30,6 +31,7 @@ from .clock import Clock
 
 # After a failed commit the same events are tried again so much later: a full disk may get room.
 RETRY_S = 1.0
+SETTLE_S = 3.0  # at the end: for turns whose effects lead to further events
 HEARD_BYTES = 256  # what a small message costs in the inbox besides its entries
 # Where a handler's own code runs: its tasks, and its `finally` blocks when it is freed.
 BODY_CODES = (BodyLoop.run_ready.__code__, BodyLoop._close.__code__)
@@ -69,8 +71,10 @@ class NodeThread:
         self._is_watched = False
         self._body: FrameType | None = None  # the body that the last look saw, and since when
         self._body_since_s = 0.0
+        self._told = self._handed = 0  # turns given to the loop, and taken by it
         self.turns = 0  # for the watchdog: rises while the thread makes progress
         self.node: Node | None = None
+        self.membership: Membership | None = None  # as of the newest turn that changed it
         self.failure: BaseException | None = None
 
     def start(self) -> asyncio.Future[None]:
@@ -121,6 +125,7 @@ class NodeThread:
     def _run(self) -> None:
         try:
             node = self.node = self._make_node()
+            self.membership = node.membership()
         except (EdgeError, OSError, sqlite3.Error) as error:
             self._tell(self._fail_start, error)
             return
@@ -163,7 +168,10 @@ class NodeThread:
                 continue
             if handled < len(batch):
                 self._put_back(batch[handled:])
+            if any(isinstance(effect, MembershipChanged) for effect in turn.effects):
+                self.membership = node.membership()
             self.turns += 1
+            self._told += 1
             self._tell(self._hand_over, turn)
 
     def _turn(self, node: Node, batch: Sequence[Event]) -> tuple[Turn, int]:
@@ -208,6 +216,7 @@ class NodeThread:
     # --- On the loop ----------------------------------------------------------------------------------------------
 
     def _hand_over(self, turn: Turn) -> None:
+        self._handed += 1
         self._perform(turn)
         self._arm(turn.alarm_boot_ms)
 
@@ -248,7 +257,12 @@ class NodeThread:
             self._body = None
 
     async def stop(self) -> None:
-        """Handle what is in the inbox, then end the thread."""
+        """Handle what is in the inbox and what that leads to, then end the thread; within seconds."""
+        until_s = time.monotonic() + SETTLE_S
+        while self._thread.is_alive() and time.monotonic() < until_s:
+            if self.is_idle and self._handed == self._told:
+                break
+            await asyncio.sleep(0.005)
         with self._wake:
             self._is_stopping = True
             self._wake.notify()

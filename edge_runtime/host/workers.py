@@ -66,6 +66,7 @@ class Workers:
         self._idle = 0
         self._queued = 0
         self._lock = threading.Lock()  # around the counters and each run's two flags
+        self._is_closing = False
         self.hung = 0
 
     @property
@@ -78,6 +79,9 @@ class Workers:
         while self._spent:
             self._spent.popleft().cancel()
         run = _Run(effect, boot_ms())
+        if self._is_closing:
+            self._finish(run, _failed(run, Failure(Outcome.CRASHED, None, "not begun: the device stops", "Stopped")))
+            return
         self._runs[(effect.object, effect.path)] = run
         attempt = Attempt(effect.attempt.hex(), effect.try_number, effect.object.hex())
         run.context.run(enter_attempt, attempt)
@@ -102,6 +106,7 @@ class Workers:
         until_s = self._loop.time() + GRACE_S
         while self._runs and self._loop.time() < until_s:
             await asyncio.sleep(0.01)
+        self._is_closing = True
         tasks = [run.task for run in self._runs.values() if run.task is not None]
         for task in tasks:
             task.cancel()

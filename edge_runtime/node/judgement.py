@@ -158,12 +158,11 @@ class Judgement:
         content, created = live.state.content, live.state.history.created
         needs = call.needs if call.needs is not None else tuple(dict.fromkeys((*intent.needs, *created.needs)))
         memory = content.steps.get(call.path)
-        failure, try_number = None, 1
-        if memory is not None:
+        failure, try_number = None, 1 + (memory.tries if memory is not None else 0)
+        if memory is not None and memory.age_ms > live.state.resumed_age_ms:
             failure = Failure(
                 Outcome(memory.outcome), memory.in_a_row, memory.age_ms, memory.hint_ms, memory.deaths
             )
-            try_number = memory.tries + 1
         left = content.attempts_max - content.attempts if content.attempts_max else None
         case = StepCase(
             content.intent, tuple(sorted(needs)), self._is_member(live), failure,

@@ -46,7 +46,7 @@ class Shelving:
             return ShelfRow("attempting", "", self._timer_ms(live), self._body_topics(live))
         if content.dormancy is not None:
             return self._dormant_row(live)
-        return ShelfRow("awake", "", self.parts.timeline.life_ms, ())
+        return ShelfRow("awake", "", 0, ())
 
     def _offered_row(self, live: Live) -> ShelfRow:
         history = live.state.history

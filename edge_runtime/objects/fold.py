@@ -109,6 +109,7 @@ class ObjectState:
         inputs: signals with effect, in the order in which a body may take them.
         cancels: ids of cancel requests with effect, lowest first.
         holding: what the newest of an operator's words is: 0 hold, 1 release, 2 resume, None for none.
+        resumed_age_ms: age at the newest `resume`, -1 for none: failures up to then are forgiven.
     """
 
     def __init__(self, first: Entry, roles: Sequence[Role]) -> None:
@@ -118,7 +119,7 @@ class ObjectState:
         self.inputs: list[Input] = []
         self.cancels: list[bytes] = []
         self._words: list[tuple[int, bytes, int]] = []
-        self.resumed_count = 0
+        self.resumed_age_ms = -1
         self._apply_turn(first)
 
     @property
@@ -202,6 +203,8 @@ class ObjectState:
                     clear = read_clear(record)
                     assert isinstance(clear, b.HoldingClear)
                     self._words.append((entry.height, entry.id, clear.what))
+                    if clear.what == 2:
+                        self.resumed_age_ms = max(self.resumed_age_ms, entry.age_ms)
                 case _:
                     pass  # carried; this version reads nothing in it
 

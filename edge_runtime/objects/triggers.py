@@ -169,17 +169,26 @@ def topics(trigger: Trigger) -> tuple[Topic, ...]:
 
 
 def next_due_age_ms(trigger: Trigger, age_ms: int) -> int | None:
-    """Return the next age at which time alone may make the trigger true, later than now; None for never."""
+    """Return the age at which time makes the trigger worth a look; None for never.
+
+    A due time that has passed is still due (a level): the answer may lie before now. Inside `All` and `Not` a passed
+    time alone changes nothing any more, and what else they wait for wakes by its topic.
+    """
     match trigger:
         case After(due_age_ms):
-            return due_age_ms if due_age_ms > age_ms else None
-        case All(items) | Any(items):
-            found = [due for item in items if (due := next_due_age_ms(item, age_ms)) is not None]
-            return min(found) if found else None
+            return due_age_ms
+        case Any(items):
+            return min(_dues(items, age_ms), default=None)
+        case All(items):
+            return max((due for due in _dues(items, age_ms) if due > age_ms), default=None)
         case Not(item):
-            return next_due_age_ms(item, age_ms)
+            return max((due for due in _dues((item,), age_ms) if due > age_ms), default=None)
         case _:
             return None
+
+
+def _dues(items: tuple[Trigger, ...], age_ms: int) -> list[int]:
+    return [due for item in items if (due := next_due_age_ms(item, age_ms)) is not None]
 
 
 def holds(trigger: Trigger, view: TriggerView) -> Truth:

@@ -120,7 +120,7 @@ class Runtime:
         await self.links.start()
 
     async def _shut_down(self) -> None:
-        """Peers first, then steps, then what that left to write down; whoever waits for an answer gets it if it comes."""
+        """Peers first, then steps, then what that left to write down; who waits for an answer gets it if it comes."""
         self.notifier.send("STOPPING=1")
         self._stop.set()
         if self.links is not None:

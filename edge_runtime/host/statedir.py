@@ -154,7 +154,8 @@ def _runtime_folder() -> Path:
     found = os.lstat(folder)
     # The name can be foreseen, so somebody else may have made it first, as a link or open to all.
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise UsageError(f"{folder} is another user's. Give a shorter --state DIR, or set XDG_RUNTIME_DIR.", Exit.FAILED)
+        what = f"{folder} is another user's. Give a shorter --state DIR, or set XDG_RUNTIME_DIR."
+        raise UsageError(what, Exit.FAILED)
     _check_private(folder, is_folder=True)
     return folder
 
@@ -163,7 +164,8 @@ def _check_owner(path: Path) -> None:
     owner = os.stat(path).st_uid
     if owner != os.geteuid():
         # Root too: files that root leaves in it would lock the owner's daemon out.
-        raise UsageError(f"{path} belongs to user {owner}. Run as that user, or: chown -R {os.geteuid()} {path}", Exit.FAILED)
+        what = f"{path} belongs to user {owner}. Run as that user, or: chown -R {os.geteuid()} {path}"
+        raise UsageError(what, Exit.FAILED)
 
 
 def _check_private(path: Path, is_folder: bool = False) -> None:
@@ -180,14 +182,16 @@ def _read_seed(file: Path) -> bytes:
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error}.", Exit.FAILED) from None
     if len(seed) != SEED_BYTES:
-        raise UsageError(f"{file} is not a key of 32 bytes. Restore it, or move it aside to get a new one.", Exit.FAILED)
+        what = f"{file} is not a key of {SEED_BYTES} bytes. Restore it, or move it aside to get a new one."
+        raise UsageError(what, Exit.FAILED)
     return seed
 
 
 def _write_durably(file: Path, data: bytes) -> None:
     """Write a small secret so that it is whole or absent after a power cut."""
     temporary = file.with_suffix(".new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary.unlink(missing_ok=True)  # left by a power cut; a new file has the mode that is asked for
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(handle, data)
         os.fsync(handle)

@@ -1,0 +1,287 @@
+"""Steps on the loop and in threads: exactly one outcome each, whatever the user's code does."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from edge_runtime import TerminalError, current_attempt
+from edge_runtime.base.limits import WORKER_THREADS
+from edge_runtime.host.workers import Workers
+from edge_runtime.judge.outcomes import Outcome
+from edge_runtime.node.effects import StartStep
+from edge_runtime.node.events import StepEnded
+from edge_runtime.objects.codec import decode_value
+
+LONG_MS = 60_000
+
+
+class Bench:
+    """Workers on the test's loop, and the outcomes as they come."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.ended: asyncio.Queue[StepEnded] = asyncio.Queue()
+        self.workers = Workers(self.loop, lambda event: self.loop.call_soon_threadsafe(self.ended.put_nowait, event))
+        self.gates: list[threading.Event] = []
+
+    def start(self, function: Callable[..., Any], *arguments: Any, path: str = "p", timeout_ms: int = LONG_MS) -> None:
+        """Release a step."""
+        self.workers.start(
+            StartStep(b"o" * 32, path, b"a" * 16, 1, path, function, arguments, Any, timeout_ms)
+        )
+
+    async def outcome(self) -> StepEnded:
+        """Return the next outcome."""
+        async with asyncio.timeout(10):
+            return await self.ended.get()
+
+    async def result(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Run a step that must succeed; return its value."""
+        self.start(function, *arguments, **options)
+        ended = await self.outcome()
+        assert ended.outcome == Outcome.OK, ended
+        return decode_value(ended.value)
+
+    def gate(self) -> threading.Event:
+        """Return an event that opens at the end of the test at the latest, so that no thread outlives it."""
+        self.gates.append(threading.Event())
+        return self.gates[-1]
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    """Workers that are closed in the end."""
+    found = Bench()
+    yield found
+    for gate in found.gates:
+        gate.set()
+    await found.workers.close()
+
+
+async def double(x: int) -> int:
+    """Return twice as much."""
+    return 2 * x
+
+
+def add(x: int, y: int = 0) -> int:
+    """Return the sum."""
+    return x + y
+
+
+class Adder:
+    """An object that can be called and is async."""
+
+    async def __call__(self, x: int) -> int:
+        """Return one more."""
+        return x + 1
+
+
+async def test_coroutine_functions_run_on_the_loop_and_plain_ones_in_a_thread(bench: Bench) -> None:
+    async def here() -> bool:
+        return asyncio.get_running_loop() is bench.loop
+
+    def there() -> bool:
+        return threading.current_thread() is threading.main_thread()
+
+    assert await bench.result(here) is True
+    assert await bench.result(there) is False
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "value"),
+    [
+        (double, (4,), 8),
+        (add, (4,), 4),
+        (functools.partial(double, 5), (), 10),
+        (functools.partial(functools.partial(add, 1), y=2), (), 3),
+        (Adder(), (1,), 2),
+        (lambda: double(3), (), 6),  # a coroutine made by a plain function is awaited on the loop
+        (functools.partial(map, str), ((),), None),
+    ],
+)
+async def test_whatever_can_be_called_can_be_a_step(
+    bench: Bench, function: Callable[..., Any], arguments: tuple[Any, ...], value: object
+) -> None:
+    bench.start(function, *arguments)
+    ended = await bench.outcome()
+    if value is None:  # an iterator cannot be recorded
+        assert ended.outcome == Outcome.INVALID and "cannot be recorded" in ended.error
+    else:
+        assert (ended.outcome, decode_value(ended.value)) == (Outcome.OK, value)
+
+
+async def test_the_outcome_names_step_attempt_and_latency(bench: Bench) -> None:
+    bench.start(double, 1, path="0/1/double:1")
+    ended = await bench.outcome()
+    assert (ended.object, ended.path, ended.attempt, ended.try_number) == (b"o" * 32, "0/1/double:1", b"a" * 16, 1)
+    assert 0 <= ended.latency_ms < 5_000
+
+
+@pytest.mark.parametrize("kind", ["async", "plain", "lambda"])
+async def test_a_step_knows_its_attempt_and_nothing_outside_does(bench: Bench, kind: str) -> None:
+    def plain() -> str:
+        return current_attempt().id
+
+    async def asynchronous() -> str:
+        await asyncio.sleep(0)
+        return current_attempt().id
+
+    function = {"async": asynchronous, "plain": plain, "lambda": lambda: asynchronous()}[kind]
+    assert await bench.result(function) == (b"a" * 16).hex()
+    with pytest.raises(Exception, match="only inside a step"):
+        current_attempt()
+
+
+RAISED = [
+    (ValueError("no"), Outcome.CRASHED),
+    (TerminalError("never"), Outcome.INVALID),
+    (TimeoutError("slow"), Outcome.TIMEOUT),
+    (ConnectionRefusedError("down"), Outcome.UNREACHABLE),
+    (SystemExit(3), Outcome.CRASHED),
+    (KeyboardInterrupt(), Outcome.CRASHED),
+    (asyncio.CancelledError(), Outcome.CRASHED),
+]
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize(("error", "outcome"), RAISED, ids=lambda value: type(value).__name__)
+async def test_what_a_step_raises_is_an_outcome_and_the_daemon_lives(
+    bench: Bench, error: BaseException, outcome: Outcome, is_async: bool
+) -> None:
+    """Behaviour: evidence that decides the outcome, section 6."""
+
+    async def asynchronous() -> None:
+        raise error
+
+    def plain() -> None:
+        raise error
+
+    bench.start(asynchronous if is_async else plain)
+    ended = await bench.outcome()
+    assert Outcome(ended.outcome) is outcome
+    assert ended.error_type == type(error).__name__
+    assert bench.workers.running == 0
+
+
+async def test_an_async_step_over_its_time_is_cancelled(bench: Bench) -> None:
+    """Behaviour: 1.7."""
+    seen: list[str] = []
+
+    async def slow() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("cancelled")
+
+    bench.start(slow, timeout_ms=5)
+    ended = await bench.outcome()
+    assert (Outcome(ended.outcome), seen) == (Outcome.TIMEOUT, ["cancelled"])
+    assert "5 ms" in ended.error
+
+
+async def test_a_thread_over_its_time_is_counted_and_its_late_result_discarded(bench: Bench) -> None:
+    """Behaviour: 1.7. A thread cannot be killed: it is counted until it comes back, and it comes back usable."""
+    gate = bench.gate()
+    bench.start(gate.wait, timeout_ms=5, path="late")
+    ended = await bench.outcome()
+    assert (ended.path, Outcome(ended.outcome)) == ("late", Outcome.TIMEOUT)
+    assert bench.workers.hung == 1
+    gate.set()
+    assert await bench.result(add, 1, path="next") == 1
+    await until(lambda: bench.workers.hung == 0)
+    assert bench.ended.empty()
+
+
+async def test_hung_threads_are_replaced(bench: Bench) -> None:
+    gate = bench.gate()
+    for number in range(WORKER_THREADS):
+        bench.start(gate.wait, timeout_ms=5, path=f"hung{number}")
+    for _ in range(WORKER_THREADS):
+        assert Outcome((await bench.outcome()).outcome) is Outcome.TIMEOUT
+    assert bench.workers.hung == WORKER_THREADS
+    assert await bench.result(add, 7) == 7
+
+
+async def test_a_step_that_waits_for_a_thread_is_not_timed_out_and_no_thread_is_said_to_hang(bench: Bench) -> None:
+    gate = bench.gate()
+    started = threading.Semaphore(0)
+
+    def hold() -> None:
+        started.release()
+        gate.wait()
+
+    for number in range(WORKER_THREADS):
+        bench.start(hold, path=f"busy{number}")
+    for _ in range(WORKER_THREADS):
+        assert await asyncio.to_thread(started.acquire, timeout=10)
+    bench.start(add, 3, path="queued", timeout_ms=1)
+    await asyncio.to_thread(threading.Event().wait, 0.02)  # its time limit passes while it is queued
+    assert (bench.workers.hung, bench.ended.empty()) == (0, True)
+    gate.set()
+    ended = [await bench.outcome() for _ in range(WORKER_THREADS + 1)]
+    assert {Outcome(item.outcome) for item in ended} == {Outcome.OK}
+
+
+async def test_a_burst_runs_in_all_threads_at_once(bench: Bench) -> None:
+    barrier = threading.Barrier(WORKER_THREADS, timeout=10)
+    await bench.result(add, 1)  # one thread is there, and idle
+    for number in range(WORKER_THREADS):
+        bench.start(barrier.wait, path=f"b{number}")
+    for _ in range(WORKER_THREADS):
+        assert Outcome((await bench.outcome()).outcome) is Outcome.OK
+
+
+@pytest.mark.parametrize("kind", ["async", "plain", "lambda"])
+async def test_a_stopped_step_has_its_one_outcome(bench: Bench, kind: str) -> None:
+    gate = bench.gate()
+    begun = asyncio.Event()
+
+    async def asynchronous() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    def plain() -> None:
+        bench.loop.call_soon_threadsafe(begun.set)
+        gate.wait()
+
+    bench.start({"async": asynchronous, "plain": plain, "lambda": lambda: asynchronous()}[kind])
+    await begun.wait()
+    bench.workers.stop(b"o" * 32, "p")
+    ended = await bench.outcome()
+    assert Outcome(ended.outcome) is Outcome.CRASHED and "stopped" in ended.error
+    gate.set()
+    await until(lambda: (bench.workers.hung, bench.workers.running) == (0, 0))
+    assert bench.ended.empty()
+
+
+async def test_stopping_what_is_not_there_changes_nothing(bench: Bench) -> None:
+    bench.workers.stop(b"o" * 32, "nothing")
+    assert bench.workers.running == 0
+
+
+async def test_closing_lets_short_steps_end_and_cancels_the_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_runtime.host.workers.GRACE_S", 0.1)
+    bench.start(asyncio.sleep, 0.02, path="short")
+    bench.start(asyncio.sleep, 60, path="long")
+    await bench.workers.close()
+    ended = {item.path: Outcome(item.outcome) for item in [await bench.outcome(), await bench.outcome()]}
+    assert ended == {"short": Outcome.OK, "long": Outcome.CRASHED}
+    bench.start(double, 1, path="too late")
+    late = await bench.outcome()
+    assert (late.path, Outcome(late.outcome)) == ("too late", Outcome.CRASHED)
+    assert "not begun" in late.error
+
+
+async def until(check: Callable[[], bool]) -> None:
+    """Give threads and loop their turns until something holds."""
+    async with asyncio.timeout(10):
+        while not check():
+            await asyncio.to_thread(lambda: None)

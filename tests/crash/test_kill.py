@@ -96,7 +96,11 @@ def _finish(folder: Path) -> None:
             except UsageError:
                 pass  # ended already
     with BlockingClient(folder) as client:
-        rows = wait_until(lambda: _all_ended(client), 60, "every object ends")
+        try:
+            rows = wait_until(lambda: _all_ended(client), 60, "every object ends")
+        except AssertionError:
+            left = [row for row in client.ask("ls") if row["status"] != "ended"]
+            pytest.fail(f"{len(left)} have not ended, among them {left[0]}: {client.ask('trace', object=left[0]['object'])}")
     assert len(rows) == OBJECTS, "an acknowledged object is there once, under its name"
 
 

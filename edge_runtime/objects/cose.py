@@ -9,7 +9,7 @@ Source: RFC 9052 sections 4.2 and 4.4 (Sig_structure), RFC 9053 section 2.2 (EdD
 from __future__ import annotations
 
 from ..base.errors import PeerError
-from .codec import decode, encode
+from .codec import decode
 from .keys import SigningKey, signature_holds
 
 # {1: -8}: algorithm EdDSA. Our own integers are unsigned, so these three bytes are written out.
@@ -22,7 +22,7 @@ ADVERT_AAD = b"edge-runtime/1/advert"
 
 def _to_be_signed(aad: bytes, payload: bytes) -> bytes:
     # encode(["Signature1", PROTECTED, aad, payload]) spelled by hand: it is made for every entry.
-    return b"\x84\x6aSignature1\x43" + PROTECTED + encode(aad) + _head(0x40, len(payload)) + payload
+    return b"\x84\x6aSignature1\x43" + PROTECTED + _head(0x40, len(aad)) + aad + _head(0x40, len(payload)) + payload
 
 
 def _head(major: int, length: int) -> bytes:

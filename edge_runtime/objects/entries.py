@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 from ..base.errors import PeerError
 from ..base.limits import ENTRY_BYTES_MAX, ENTRY_PARENTS_MAX, ENTRY_RECORDS_MAX
 from ..base.moment import Trust
-from .codec import decode, encode
+from .codec import decode, encode_typed
 from .cose import ENTRY_AAD, check1, sign1, split1
 from .intents import hash256
 from .keys import SigningKey
@@ -97,7 +97,7 @@ def seal(key: SigningKey, draft: Draft) -> Entry:
     """
     parents = tuple(sorted(draft.parents))
     records = [[record.kind, record.clear, record.sealed] for record in draft.records]
-    payload = encode(
+    payload = encode_typed(
         [
             FORMAT_VERSION,
             draft.object,

@@ -115,17 +115,13 @@ class ObjectState:
     def __init__(self, first: Entry, roles: Sequence[Role]) -> None:
         """Fold an object's first entry; see `History`."""
         self.history = History(first, roles)
+        self.object = first.id
         self.content = Content()
         self.inputs: list[Input] = []
         self.cancels: list[bytes] = []
         self._words: list[tuple[int, bytes, int]] = []
         self.resumed_age_ms = -1
         self._apply_turn(first)
-
-    @property
-    def object(self) -> bytes:
-        """The object's id."""
-        return self.history.object
 
     @property
     def holding(self) -> int | None:

@@ -77,6 +77,7 @@ class History:
         clear = read_clear(first.records[0])
         assert isinstance(clear, b.CreatedClear)
         self.created = clear
+        self.object = first.id
         self.placed: dict[bytes, Placed] = {}
         self.heads: list[bytes] = []
         self.bytes_size = 0
@@ -84,11 +85,6 @@ class History:
         void = self._reason_not_sealed(first) or self._reason_of_roles(first, roles)
         self.view = self._ended_if(first, view)
         self._keep(Placed(first, self.view, b"", void))
-
-    @property
-    def object(self) -> bytes:
-        """The object's id: that of its first entry."""
-        return next(iter(self.placed))
 
     def __contains__(self, entry_id: bytes) -> bool:
         """Say whether the entry is here."""

@@ -13,7 +13,7 @@ import msgspec
 
 from ..base.errors import PeerError
 from . import bodies as b
-from .codec import decode, encode
+from .codec import decode, encode_typed
 from .kinds import Kind, is_input, is_turn
 
 PLAIN = b"\x00"
@@ -105,7 +105,7 @@ def check_record(item: Any) -> Record:
 
 
 def _spell(body: b.Body) -> bytes:
-    return encode(msgspec.to_builtins(body, builtin_types=(bytes,)))
+    return encode_typed(msgspec.to_builtins(body, builtin_types=(bytes,)))
 
 
 def _parse(data: bytes, shape: type[b.Body]) -> b.Body:

@@ -39,6 +39,7 @@ DORMANCY_MS_MAX = 30 * DAY_MS  # forced expiry of a dormancy that names none
 # --- Conditions and triggers. Refused where written; void in an entry. ---
 CONDITION_DEPTH_MAX = 8
 CONDITION_NODES_MAX = 64
+TRIGGER_NODES_MAX = 1_024  # a body may await many things at once, a leaf each; a record's bytes bind first
 CONDITION_TEXT_BYTES_MAX = 2 * KIB
 FACT_NAME_BYTES_MAX = 96
 FACT_VALUE_BYTES_MAX = 256
@@ -84,6 +85,8 @@ CONTACT_INFLIGHT_BYTES_MAX = 256 * KIB  # sent and not yet taken by the channel
 COMMIT_EVERY_MS = 50
 ADVERTS_MAX = 1_000
 PEERS_MAX = 64
+SIGHTINGS_MAX = 256  # peers remembered from announcements; the one heard longest ago goes
+DIAL_ADDRESSES_MAX = 4  # of one sighting, dialled at once; a machine with more has containers
 ASIDE_BYTES_MAX = 1 * MIB  # entries kept aside per contact while a parent or grant is missing
 HEADS_PER_MESSAGE_MAX = 500
 HEADS_TOLD_MAX = 64  # heads of one object told to a peer; the rest follow from their ancestors
@@ -126,6 +129,8 @@ SEQUENCE_BLOCK = 10_000  # reserved on disk before use
 
 # --- Pacing. ---
 RTO_MS_INITIAL = 1_000  # before the first answer (RFC 6298 section 2.1)
+# RFC 6298 section 2.4 asks for 1 s, for routers' queues; ours is what Linux uses (TCP_RTO_MIN), for links are one hop.
+RTO_MS_MIN = 200
 RTO_MS_MAX = 60_000  # RFC 6298 section 2.5 allows 60 s and more
 BACKOFF_MS_FIRST = 1_000
 BACKOFF_MS_MAX = 15 * MINUTE_MS
@@ -143,5 +148,7 @@ assert ENTRY_BYTES_MAX <= ASIDE_BYTES_MAX
 assert OFFER_MS_MAX <= LIFETIME_MS_DEFAULT
 assert DEATHS_ELSEWHERE < DEATHS_MAX
 assert DORMANCY_MS_MAX <= LIFETIME_MS_MAX
+assert RTO_MS_MIN <= RTO_MS_INITIAL <= RTO_MS_MAX
+assert CONDITION_NODES_MAX <= TRIGGER_NODES_MAX
 assert DISCOVERY_DAMP_MS < DISCOVERY_PERIOD_MS < DISCOVERY_REPEAT_MS
 assert LINKS_MAX <= LINK_EVENTS_MAX

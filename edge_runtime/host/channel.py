@@ -172,6 +172,11 @@ class Channel:
         found = self._writer.get_extra_info("sockname")
         return str(found[0]).split("%")[0] if found else ""
 
+    def local_scope(self) -> int:
+        """Return the index of the interface of a link-local IPv6 address, 0 for any other."""
+        found = self._writer.get_extra_info("sockname")
+        return int(found[3]) if found and len(found) == 4 else 0
+
     def remote_address(self) -> str:
         """Return the other end's address, for people."""
         found = self._writer.get_extra_info("peername")

@@ -94,11 +94,12 @@ class Runtime:
         self.loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             await self.thread.start()
-            await self._start_links()
+            self.links = await self._start_links()
             await self.control.start()
             async with self._group:
                 self.thread.post(Restored())
                 self._spawn(self._feed_watchdog())
+                self.links.look_for_peers()
                 print("ready", flush=True)
                 self.notifier.send("READY=1", "STATUS=running")
                 log.info("device %s is ready at %s", self._membership().device.hex()[:16], self.control.path)
@@ -109,15 +110,17 @@ class Runtime:
             await self._shut_down()
         return int(Exit.FAILED if self.thread.failure else Exit.OK)
 
-    async def _start_links(self) -> None:
+    async def _start_links(self) -> Links:
         from .links import Links
 
         config, options = self.config, self.options
-        self.links = Links(
+        links = Links(
             self.thread, self.state, self.clock, self._membership(), options.listen or config.network.listen,
             (*config.network.peers, *options.peers), (*config.network.interfaces, *options.interfaces),
+            self._spawn,
         )  # fmt: skip
-        await self.links.start()
+        await links.start()
+        return links
 
     async def _shut_down(self) -> None:
         """Peers first, then steps, then what that left to write down; who waits for an answer gets it if it comes."""
@@ -145,10 +148,11 @@ class Runtime:
         assert self.thread.membership is not None
         return self.thread.membership
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
+        return task
 
     # --- Watchdog and status --------------------------------------------------------------------------------------
 
@@ -305,7 +309,8 @@ class Runtime:
                     else:
                         self.control.answer(effect)
                 case f.MembershipChanged():
-                    changing = self.links.change_membership(self._membership()) if self.links is not None else None
+                    if self.links is not None and not self._stop.is_set():
+                        changing = self.links.change_membership(self._membership())
                 case f.Send() | f.Close():
                     self._perform_link(effect)
                 case f.Note():

@@ -1,0 +1,57 @@
+"""Running a step's function inside a world: to its end, at once, whatever it raises."""
+
+from __future__ import annotations
+
+import inspect
+from types import TracebackType
+from typing import Any
+
+from ..base.errors import UsageError
+from ..node.effects import StartStep
+from ..program.attempt import Attempt, enter_attempt
+from ..program.errors import Failure, classify_exception
+from ..program.results import encode_result
+
+
+class _Contained:
+    """Runs foreign code: what a step raises becomes a value, as in the daemon."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> _Contained:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        self.error = error
+        return isinstance(error, Exception)
+
+
+def run_step(start: StartStep) -> bytes | Failure:
+    """Run a step's function to its end; a coroutine is driven by hand, and may wait for nothing outside.
+
+    To be called in a `contextvars.Context` of its own, so that `current_attempt` is known inside only.
+
+    Returns:
+        the result's canonical CBOR, or why there is none.
+    """
+    enter_attempt(Attempt(start.attempt.hex(), start.try_number, start.object.hex()))
+    value: Any = None
+    with _Contained() as caught:
+        value = start.function(*start.arguments)
+        if inspect.iscoroutine(value):
+            value = _drive(value)
+    if caught.error is not None:
+        return classify_exception(caught.error)
+    return encode_result(value, start.result_type, start.name)
+
+
+def _drive(coroutine: Any) -> Any:
+    while True:
+        try:
+            waited = coroutine.send(None)
+        except StopIteration as ended:
+            return ended.value
+        if waited is not None:
+            coroutine.close()
+            raise UsageError("a step in a World may not wait for the machine: use `world.takes(step, seconds=…)`")

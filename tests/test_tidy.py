@@ -137,8 +137,8 @@ def test_what_is_too_large_is_seen() -> None:
     assert judge(tidy.oversizes, method) == []
     assert judge(tidy.oversizes, method + "        x = 1\n") == ["p.objects.thing.f has 71 lines, 70 at most"]
     assert len(judge(tidy.oversizes, "async " + "def f():\n" + "    x = 1\n" * 70)) == 1
-    assert judge(tidy.oversizes, "x = '" + "a" * 104 + "'") == []
-    assert len(judge(tidy.oversizes, "x = '" + "a" * 105 + "'")) == 1
+    assert judge(tidy.oversizes, "x = '" + "a" * 114 + "'") == []
+    assert len(judge(tidy.oversizes, "x = '" + "a" * 115 + "'")) == 1
 
 
 REACHING = """

@@ -77,6 +77,7 @@ WAKES_PER_SECOND_MAX = 500
 FRAME_BYTES_MAX = 65_535
 MESSAGE_BYTES_MAX = 256 * KIB  # may span frames; what a peer makes us gather
 REKEY_FRAMES = 65_536  # both sides count: at most 4 GiB under one key
+REKEY_MS = HOUR_MS  # the sender says when, for clocks differ: a key found in memory opens the past hour at most
 HANDSHAKE_MS_MAX = 10 * SECOND_MS
 HALF_OPEN_MAX = 32  # handshakes under way in all
 HALF_OPEN_PER_ADDRESS_MAX = 4

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from ..base.errors import UsageError
 from ..program.app import App
-from .foreign import contained
+from ..base.foreign import contained
 
 
 @dataclass(frozen=True, slots=True)

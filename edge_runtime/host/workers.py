@@ -25,7 +25,7 @@ from ..program.attempt import Attempt, enter_attempt
 from ..program.errors import Failure, classify_exception
 from ..program.results import encode_result
 from .clock import boot_ms
-from .foreign import contained
+from ..base.foreign import contained
 
 # When the daemon stops: how long steps may still end by themselves, then how long cancelled ones may take.
 GRACE_S = 1.0

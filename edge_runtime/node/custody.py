@@ -3,7 +3,7 @@
 | who | sees | does |
 |---|---|---|
 | custodian | a call that cannot run here | appends `offered`, then nothing but a withdrawal |
-| the one offered | the offer, all entries before it | appends `accepted` under the offer's number, or refuses on the wire |
+| the one offered | the offer, all before it | appends `accepted` under the offer's number, or refuses |
 | custodian | the offer expired, or was refused | appends `claimed` with the next number, tries the next candidate |
 
 Source: ours, `docs/format.md`; the wire's refusal codes are those of RFC 5050 where it has them.

@@ -46,7 +46,8 @@ class Reconciler:
         """
         found = self.parts.store.run(
             "SELECT s.class, s.object, o.id, s.heads, s.root, s.is_open "
-            "FROM shelf s JOIN objects o ON o.row = s.object WHERE (s.class, s.object) > (?, ?) ORDER BY s.class, s.object LIMIT ?",
+            "FROM shelf s JOIN objects o ON o.row = s.object WHERE (s.class, s.object) > (?, ?) "
+            "ORDER BY s.class, s.object LIMIT ?",
             (*cursor, HEADS_PER_MESSAGE_MAX),
         ).fetchall()
         items = [

@@ -262,7 +262,7 @@ def _value_of(value: Any, bytes_max: int, what: str) -> bytes:
     except ValueError as error:
         raise UsageError(f"The {what} cannot be recorded: {error}.") from None
     if len(data) > bytes_max:
-        raise UsageError(f"The {what} takes {len(data)} bytes; at most {bytes_max} are kept. Pass a file's path instead.")
+        raise UsageError(f"The {what} takes {len(data)} bytes; at most {bytes_max} are kept. Pass a path instead.")
     return data
 
 

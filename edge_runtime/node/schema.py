@@ -28,7 +28,8 @@ CREATE TABLE releases (
 ) WITHOUT ROWID;
 CREATE TABLE keyed_state (scope TEXT, name TEXT, value BLOB NOT NULL, PRIMARY KEY (scope, name)) WITHOUT ROWID;
 CREATE TABLE set_facts (
-    name TEXT PRIMARY KEY, value BLOB NOT NULL, set_ms INTEGER NOT NULL, origin TEXT NOT NULL, max_age_ms INTEGER NOT NULL
+    name TEXT PRIMARY KEY, value BLOB NOT NULL, set_ms INTEGER NOT NULL, origin TEXT NOT NULL,
+    max_age_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE adverts (
     device BLOB PRIMARY KEY, counter INTEGER NOT NULL, raw BLOB NOT NULL, heard_ms INTEGER NOT NULL

@@ -82,15 +82,10 @@ class Store:
             yield
             self.run("COMMIT")
         except sqlite3.OperationalError as error:
-            self._give_up()
             raise StoreFailed(str(error)) from error
-        except BaseException:
-            self._give_up()
-            raise
-
-    def _give_up(self) -> None:
-        if self.connection.in_transaction:
-            self.run("ROLLBACK")
+        finally:
+            if self.connection.in_transaction:  # whatever went wrong: nothing of it stays
+                self.run("ROLLBACK")
 
     def get_meta(self, name: str, default: Any = None) -> Any:
         """Return a value of `meta` (int, text or bytes)."""
@@ -99,7 +94,7 @@ class Store:
 
     def set_meta(self, name: str, value: Any) -> None:
         """Set a value of `meta`."""
-        self.run("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value))
+        self.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def is_derived_missing(self) -> bool:
         """Say whether the derived tables do not cover the objects: they are rebuilt before the first turn then."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
+from ..base.foreign import contained
 from ..base.limits import TURN_EVENTS_MAX, TURN_MS_MAX
 from ..base.moment import Moment
 from .asking import Refused
@@ -51,20 +52,25 @@ def run_turn(node: Node, events: Sequence[Event], read_moment: Callable[[], Mome
 def _handle_one(node: Node, event: Event, moment: Moment) -> Turn:
     run = node.parts.store.run
     run("SAVEPOINT event")
-    try:
+    turn = Turn()
+    with contained() as caught:
         turn = node.handle(event, moment)
-    except Refused as refused:
-        _undo(node)
-        node.forget_memory(_touched(node))
-        return Turn(effects=[Answer(refused.ticket, error=refused.error)])
-    except sqlite3.OperationalError:
-        raise  # the disk, not the object: the whole turn fails
-    except Exception as error:  # the one place: a bug in one object's turn must not stop the others
-        touched = _touched(node)
-        _undo(node)
-        return Turn(effects=node.recover(touched, f"{type(error).__name__}: {error}"))
-    run("RELEASE event")
-    return turn
+    match caught.error:
+        case None:
+            run("RELEASE event")
+            return turn
+        case Refused() as refused:
+            touched = _touched(node)
+            _undo(node)
+            node.forget_memory(touched)
+            return Turn(effects=[Answer(refused.ticket, error=refused.error)])
+        case sqlite3.OperationalError() as error:
+            raise error  # the disk, not the object: the whole turn fails
+        case error:
+            # A bug in one object's turn must not stop the others: it is rolled back alone and set aside.
+            touched = _touched(node)
+            _undo(node)
+            return Turn(effects=node.recover(touched, f"{type(error).__name__}: {error}"))
 
 
 def _undo(node: Node) -> None:

@@ -59,7 +59,8 @@ def _run(argv: list[str]) -> int:
         return int(Exit.USAGE)
     command: str = options.command
     if command in SIMPLE:
-        fields = {name: getattr(options, name) for name in ("object", "reason", "most", "sql") if hasattr(options, name)}
+        names = ("object", "reason", "most", "sql")
+        fields = {name: getattr(options, name) for name in names if hasattr(options, name)}
         return _show(options, command, _client(options).ask(command, **fields))
     return COMMANDS[command](options)
 
@@ -199,7 +200,7 @@ def _with_or_without_daemon(options: Any, command: str, **fields: Any) -> Any:
     from ..statedir import default_state
 
     try:
-        parsed: Command = msgspec.convert({"command": command, **fields}, Command)  # type: ignore[arg-type]
+        parsed: Command = msgspec.convert({"command": command, **fields}, Command)
     except msgspec.ValidationError as error:
         raise UsageError(f"{command}: {error}.") from None
     return answer_locally(Path(options.state) if options.state else default_state(), parsed)

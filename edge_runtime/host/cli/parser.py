@@ -53,7 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_common(parser: argparse.ArgumentParser, is_top: bool = False) -> None:
     """`--state` and `--json` go before or after the command."""
-    default = {} if is_top else {"default": argparse.SUPPRESS}
+    default: dict[str, Any] = {} if is_top else {"default": argparse.SUPPRESS}
     parser.add_argument("--state", metavar="DIR", help="directory of one device (or $EDGE_RUNTIME_STATE)", **default)
     parser.add_argument("--json", action="store_true", help="answer in JSON, one object a line", **default)
 

@@ -17,7 +17,8 @@ def render(command: str, value: Any) -> str:
 def table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
     """Return rows as aligned columns under heads."""
     widths = [max(len(str(row[at])) for row in (heads, *rows)) for at in range(len(heads))]
-    return "\n".join("  ".join(str(cell).ljust(widths[at]) for at, cell in enumerate(row)).rstrip() for row in (heads, *rows))
+    lines = ["  ".join(str(cell).ljust(widths[at]) for at, cell in enumerate(row)) for row in (heads, *rows)]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _time(ms: int | None) -> str:
@@ -74,7 +75,8 @@ def _render_trace(value: list[dict[str, Any]]) -> str:
         body = {key: item for key, item in row["body"].items() if item not in (None, "", [], {}, 0, False)}
         shown = ", ".join(f"{key}={_inline(item)[:48]}" for key, item in list(body.items())[:5])
         void = f"  VOID: {row['void']}" if row["void"] else ""
-        lines.append(f"{_time(row['age_ms']):>12}  {row['device_name']:<12} {row['stage']:<9} {row['kind']}  {shown}{void}")
+        place = f"{_time(row['age_ms']):>12}  {row['device_name']:<12} {row['stage']:<9}"
+        lines.append(f"{place} {row['kind']}  {shown}{void}")
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Story:
         for device in self.devices:
             device.start()
         for device in self.devices:
-            wait_for(lambda device=device: _knows_all(device), f"{device.name} to meet the others")
+            wait_for(partial(_knows_all, device), f"{device.name} to meet the others")
         self.say("all", "gossiped", "the three met and know what each can do")
         for device in self.devices:
             device.ask("radio", on=False)

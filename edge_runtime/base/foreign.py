@@ -1,4 +1,4 @@
-"""Running code that is not ours: handlers' steps, and apps being imported. Whatever it raises becomes a value.
+"""Running code that may raise anything: steps, apps being imported, one event of a turn. What it raises is a value.
 
 It may raise anything at all, and no daemon dies of it; so this is the one place that catches everything.
 """

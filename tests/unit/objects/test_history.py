@@ -1,0 +1,160 @@
+"""Custody and void entries, one situation each."""
+
+from __future__ import annotations
+
+from edge_runtime.objects.fold import ObjectState
+from edge_runtime.objects.grants import Role
+from edge_runtime.objects.kinds import Kind
+from edge_runtime.objects.records import Record
+from tests.support.histories import (
+    MEMBER,
+    accepted,
+    claimed,
+    created,
+    entry_on,
+    first_entry,
+    key,
+    learned,
+    offered,
+    signalled,
+    terminated,
+)
+
+ONE, TWO, THREE = key(1), key(2), key(3)
+
+
+def start(record: Record | None = None) -> ObjectState:
+    return ObjectState(first_entry(ONE, record), MEMBER)
+
+
+def add(state: ObjectState, entry: object, roles: tuple[Role, ...] = MEMBER) -> str:
+    return state.add(entry, roles).void  # type: ignore[arg-type]
+
+
+def test_a_turn_by_another_than_the_custodian_is_void_and_stays_an_ancestor() -> None:
+    """Behaviour: 12.13."""
+    state = start()
+    entry = entry_on(state.history, TWO, learned("0/0/a:1"))
+    assert add(state, entry) == "not custodian"
+    assert entry.id in state.history and state.content.script.learned == {}
+    later = entry_on(state.history, ONE, learned("0/0/b:1"))
+    assert add(state, later) == "" and list(state.content.script.learned) == ["0/0/b:1"]
+
+
+def test_after_an_offer_the_offerer_may_only_withdraw() -> None:
+    """Behaviour: 11.10."""
+    state = start()
+    add(state, entry_on(state.history, ONE, offered(TWO, 1)))
+    assert add(state, entry_on(state.history, ONE, learned("0/0/a:1"))) == "offered"
+    assert add(state, entry_on(state.history, ONE, claimed(2), epoch=2)) == ""
+    assert add(state, entry_on(state.history, ONE, learned("0/0/b:1"), epoch=2)) == ""
+
+
+def test_only_the_one_who_was_named_accepts_and_then_turns() -> None:
+    """Behaviour: 11.9; the epoch rises once."""
+    state = start()
+    offer = entry_on(state.history, ONE, offered(TWO, 1))
+    add(state, offer)
+    assert add(state, entry_on(state.history, THREE, accepted(offer.id, 1), epoch=1)) == "offered to another"
+    assert add(state, entry_on(state.history, TWO, accepted(offer.id, 1), epoch=1)) == ""
+    assert state.history.view.holder == TWO.public and state.history.view.epoch == 1
+    assert add(state, entry_on(state.history, ONE, learned("0/0/a:1"))) == "not custodian"
+    assert add(state, entry_on(state.history, TWO, learned("0/0/b:1"))) == ""
+
+
+def test_an_acceptance_that_comes_after_the_withdrawal_does_not_rule() -> None:
+    """Behaviours: 11.14, 11.15: the highest epoch rules, never progress."""
+    state = start()
+    offer = entry_on(state.history, ONE, offered(TWO, 1))
+    add(state, offer)
+    late = entry_on(state.history, TWO, accepted(offer.id, 1), epoch=1)
+    claim = entry_on(state.history, ONE, claimed(2), epoch=2)
+    assert add(state, claim) == ""
+    assert add(state, late) == ""
+    work = entry_on(state.history, TWO, learned("0/0/late:1"), parents=[late.id], epoch=1)
+    assert add(state, work) == ""
+    assert state.history.view.tip == claim.id and state.history.view.holder == ONE.public
+    assert state.content.script.learned == {}, "what another branch holds does not count by itself"
+
+
+def test_equal_epochs_are_ruled_by_the_lower_id_of_the_act() -> None:
+    """Behaviour: 11.15."""
+    state = start(created(recovery_ms=1))
+    base = [state.object]
+    claims = [entry_on(state.history, who, claimed(1), parents=base, epoch=1, age_ms=10) for who in (TWO, THREE)]
+    for claim in claims:
+        assert add(state, claim) == ""
+    assert state.history.view.act == min(claim.id for claim in claims)
+
+
+def test_of_two_turns_of_a_cloned_author_the_lower_id_rules() -> None:
+    """Behaviours: 11.15, 12.4: both are kept."""
+    state = start()
+    twins = [entry_on(state.history, ONE, learned("0/0/a:1", n), parents=[state.object]) for n in (1, 2)]
+    for twin in twins:
+        assert add(state, twin) == ""
+    assert state.history.view.tip == min(twin.id for twin in twins) and len(state.history) == 3
+
+
+def test_who_may_not_signal_is_void_and_who_may_is_heard() -> None:
+    """Behaviour: 12.13."""
+    state = start(created(may_signal=(TWO.public,)))
+    assert add(state, entry_on(state.history, THREE, signalled("go"))) == "signaller not named"
+    assert add(state, entry_on(state.history, TWO, signalled("go"))) == ""
+    assert [item.name for item in state.untaken()] == ["go"]
+
+
+def test_a_relay_appends_nothing_and_an_executor_does_not_hold() -> None:
+    """Behaviours: 11.17, 12.13: the role bounds the kinds."""
+    state = start()
+    assert add(state, entry_on(state.history, TWO, signalled("go")), (Role.RELAY,)) == "role: kind 1"
+    hold = Record(int(Kind.HOLDING), b"\x81\x00", None)
+    assert add(state, entry_on(state.history, TWO, hold), (Role.EXECUTOR,)) == "role: kind 7"
+    assert state.holding is None
+    assert add(state, entry_on(state.history, TWO, hold), (Role.OPERATOR,)) == "" and state.holding == 0
+
+
+def test_nothing_has_effect_after_the_end() -> None:
+    """Behaviour: 1.9."""
+    state = start()
+    add(state, entry_on(state.history, ONE, terminated()))
+    assert state.content.finish is not None
+    assert add(state, entry_on(state.history, ONE, learned("0/0/a:1"))) == "after the end"
+    assert add(state, entry_on(state.history, ONE, claimed(1), epoch=1)) == "after the end"
+
+
+def test_a_wrong_height_or_epoch_is_void() -> None:
+    """Behaviour: 12.13."""
+    state = start()
+    assert add(state, entry_on(state.history, ONE, learned("0/0/a:1"), height=7)) == "height"
+    assert add(state, entry_on(state.history, ONE, learned("0/0/b:1"), epoch=3)) == "epoch"
+
+
+def test_a_claim_before_the_recovery_age_is_void_but_an_operators_word_counts() -> None:
+    """Behaviour: 11.18."""
+    state = start(created(recovery_ms=100))
+    early = entry_on(state.history, TWO, claimed(1), epoch=1, age_ms=50)
+    assert add(state, early, (Role.EXECUTOR,)) == "may not claim"
+    ripe = entry_on(state.history, TWO, claimed(1), epoch=1, age_ms=100)
+    assert add(state, ripe, (Role.EXECUTOR,)) == ""
+    never = start()
+    assert add(never, entry_on(never.history, TWO, claimed(1), epoch=1, age_ms=10**9), (Role.EXECUTOR,)) != ""
+    assert add(never, entry_on(never.history, TWO, claimed(1), epoch=1), (Role.OPERATOR,)) == ""
+
+
+def test_an_unknown_turn_is_kept_and_the_object_is_not_turned_here() -> None:
+    """Behaviour: 1.8."""
+    state = start()
+    assert add(state, entry_on(state.history, ONE, Record(999, b"\x80", None))) == ""
+    assert state.content.is_opaque
+
+
+def test_what_a_peer_lacks_is_what_is_not_behind_its_heads() -> None:
+    state = start()
+    first = entry_on(state.history, ONE, learned("0/0/a:1"))
+    add(state, first)
+    second = entry_on(state.history, ONE, learned("0/0/b:1"))
+    add(state, second)
+    assert [entry.id for entry in state.history.after([first.id])] == [second.id]
+    assert [entry.id for entry in state.history.after([])] == [state.object, first.id, second.id]
+    assert state.history.after([second.id]) == []

@@ -72,6 +72,8 @@ class Node:
         parts.set_apps(apps)
         self.entropy = entropy
         self.parts = parts
+        self._taken: list[int] = []  # rows that the event being handled took from the agenda
+        self._looked_at: bytes | None = None  # the object of them that is being gone on with
         self.contacts = Contacts(parts, Reconciler(parts))
         self.custody = Custody(parts, self.contacts.devices)
         self.judgement = Judgement(parts, policy, self.contacts.devices)
@@ -124,6 +126,8 @@ class Node:
         parts.timeline.advance(moment)
         parts.effects, parts.appended = [], []
         parts.touched.clear()
+        parts.spool.changed.clear()
+        self._taken, self._looked_at = [], None
         self._dispatch(event)
         self._after(event)
         return Turn(len(parts.appended), parts.effects, None)
@@ -137,10 +141,15 @@ class Node:
         return None if due_ms is None else timeline.boot_ms_of(due_ms)
 
     def recover(self, objects: Sequence[bytes], reason: str) -> list[Effect]:
-        """After an event that raised was rolled back: drop what memory holds of it, set its objects aside."""
+        """After an event that raised was rolled back: drop what memory holds of it, set its object aside.
+
+        Where it raised while going on with what woke, only that object is to blame: the others are looked at again.
+        """
         self.forget_memory(objects)
         notes: list[Effect] = []
-        for object_id in objects:
+        for row in self._taken:
+            self.parts.agenda.add(row)
+        for object_id in objects if self._looked_at is None else (self._looked_at,):
             live = self.parts.spool.find(object_id)
             if live is not None:
                 self.parts.spool.park(live, f"quarantined: {reason[:200]}")
@@ -199,10 +208,13 @@ class Node:
     def _after(self, event: e.Event) -> None:
         """Go on with what woke, push what is new to peers, tell waiters and followers."""
         parts = self.parts
-        for row in parts.agenda.take():
+        self._taken = parts.agenda.take()
+        for row in self._taken:
             live = self._find(row)
             if live is not None:
+                self._looked_at = live.object
                 self.turner.go_on(live)
+        self._looked_at = None
         origin = event.contact if isinstance(event, e.Heard) else -1
         for live, entry in parts.appended:
             is_foreign = entry.author != parts.device

@@ -91,6 +91,7 @@ class Parts:
     def keep_flight(self, live: Live, path: str, flight: Flight) -> None:
         """Write down, in the commit that releases a step, that it runs: a process that dies leaves this row."""
         live.flights[path] = flight
+        self.touched[live.object] = None
         self.store.run(
             "INSERT OR REPLACE INTO releases VALUES (?, ?, ?, ?, ?, ?, ?)",
             (live.row, path, flight.attempt, flight.try_number, flight.fingerprint, flight.effect, flight.released_ms),
@@ -99,6 +100,7 @@ class Parts:
     def forget_flight(self, live: Live, path: str) -> None:
         """The step came back."""
         del live.flights[path]
+        self.touched[live.object] = None
         self.store.run("DELETE FROM releases WHERE object = ? AND path = ?", (live.row, path))
 
     # --- Keyed state --------------------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ class Spool:
         self.timeline = timeline
         self._cache: OrderedDict[bytes, Live] = OrderedDict()
         self._cache_bytes = 0
+        self.changed: dict[bytes, None] = {}  # objects written to in the event being handled: a rollback forgets them
 
     def age_ms(self, live: Live) -> int:
         """Return an object's age now, never below that of its newest known entry."""
@@ -157,12 +158,14 @@ class Spool:
         assert row is not None
         self.store.run("INSERT INTO entries VALUES (?, 0, ?, ?)", (row, first.id, first.raw))
         live = Live(row, ObjectState(first, roles), offset_ms, age_is_exact)
+        self.changed[live.object] = None
         self._remember(live)
         return live
 
     def append(self, live: Live, entry: Entry, roles: Sequence[Role]) -> Placed:
         """Store one more entry whose parents are here, and bring the state up to date."""
         n = len(live.state.history)
+        self.changed[live.object] = None
         self.store.run("INSERT INTO entries VALUES (?, ?, ?, ?)", (live.row, n, entry.id, entry.raw))
         placed = live.state.add(entry, roles)
         self._cache_bytes += len(entry.raw) * MEMORY_PER_BYTE

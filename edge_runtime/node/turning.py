@@ -66,6 +66,9 @@ class Turner:
         age_ms = parts.spool.age_ms(live)
         if not self._may_turn(live, age_ms):
             self._close_body(live)
+            if self._has_outlived(live, age_ms):
+                self._expire(live)
+                parts.pen.write_turn(live, age_ms)
             self.shelving.put_away(live)
             return
         intent = parts.intent_of(live)
@@ -73,7 +76,7 @@ class Turner:
             self._close_body(live)
             self._sleep_without_app(live, age_ms)
         elif live.state.history.created.lifetime_ms <= age_ms:
-            self._finish(live, b.End.EXPIRED, b"", "the lifetime passed", "Expired")
+            self._expire(live)
         else:
             self._turn_body(live, intent, age_ms)
         if live.made:
@@ -136,6 +139,16 @@ class Turner:
             return False
         self.custody.settle(live, age_ms)
         return self.is_turnable(live) and not self.parts.is_held(live)
+
+    def _has_outlived(self, live: Live, age_ms: int) -> bool:
+        """Say whether an object that is held or parked ends now all the same: its lifetime is its last way out."""
+        if live.state.history.created.lifetime_ms > age_ms:
+            return False
+        self.custody.settle(live, age_ms)
+        return self.is_turnable(live)
+
+    def _expire(self, live: Live) -> None:
+        self._finish(live, b.End.EXPIRED, b"", "the lifetime passed", "Expired")
 
     # --- The body -------------------------------------------------------------------------------------------------
 

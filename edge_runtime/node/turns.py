@@ -80,7 +80,7 @@ def _undo(node: Node) -> None:
 
 def _touched(node: Node) -> list[bytes]:
     """Return the objects that the event reached, whose memory may differ from the store now."""
-    found = dict(node.parts.touched)
+    found = {**node.parts.touched, **node.parts.spool.changed}
     for live, _ in node.parts.appended:
         found[live.object] = None
     for live in node.parts.spool.loaded():

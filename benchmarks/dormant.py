@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.host.client import BlockingClient, Client
+from edge_runtime.client import BlockingClient, Client
 
 from .devices import ROOT, Daemon, cpu_ms, folder, peers_python, rss_mb, run_peer
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.host.client import BlockingClient, Client
+from edge_runtime.client import BlockingClient, Client
 
 from .devices import Daemon, count_flushes, cpu_ms, folder, peers_python, run_peer
 from .floor import measure_floor

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .base.errors import EdgeError as EdgeError
     from .base.errors import UsageError as UsageError
+    from .client import BlockingClient as BlockingClient
+    from .client import Client as Client
     from .judge.outcomes import Outcome as Outcome
     from .objects.bodies import EffectClass as EffectClass
     from .program.app import App as App
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 _PLACES = {
     "App": "program.app",
     "Attempt": "program.attempt",
+    "BlockingClient": "client",
     "BodyFreed": "program.errors",
     "Busy": "program.errors",
+    "Client": "client",
     "Context": "program.context",
     "EdgeError": "base.errors",
     "EffectClass": "objects.bodies",

@@ -17,27 +17,11 @@ from pathlib import Path
 
 from ..base.errors import Exit, UsageError
 from ..base.limits import SOCKET_PATH_BYTES_MAX
+from ..client import default_state as default_state
+from ..client import socket_path as socket_path
 from ..objects.keys import SigningKey
 
-SYSTEM_SOCKET = Path("/run/edge-runtime/control.sock")
 SEED_BYTES = 32
-
-
-def default_state() -> Path:
-    """Return where an ordinary user's device lives: $EDGE_RUNTIME_STATE, else the XDG state directory."""
-    named = os.environ.get("EDGE_RUNTIME_STATE")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    return Path(base) / "edge-runtime"
-
-
-def socket_path(state: Path) -> Path:
-    """Return the control socket of a state directory: where the daemon recorded it, else in the directory itself."""
-    try:
-        return Path((state / "control.path").read_text().strip())
-    except (OSError, UnicodeDecodeError):
-        return state.absolute() / "control.sock"
 
 
 @dataclass(slots=True)

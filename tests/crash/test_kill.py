@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edge_runtime.base.errors import UsageError
-from edge_runtime.host.client import BlockingClient
+from edge_runtime.client import BlockingClient
 from edge_runtime.host.clock import Clock
 from edge_runtime.host.device import make_node
 from edge_runtime.host.statedir import StateDir

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_runtime.host.client import BlockingClient
+from edge_runtime.client import BlockingClient
 from tests.support.daemons import Daemon, make_fleet, wait_until
 from tests.support.lan import Ipv6, Lan
 

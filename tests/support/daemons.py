@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.base.errors import UsageError
-from edge_runtime.host.client import BlockingClient
+from edge_runtime.client import BlockingClient
 
 READY_S = 15.0
 WAIT_S = 30.0

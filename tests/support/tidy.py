@@ -124,13 +124,13 @@ def _import_statements(
 
 
 def floor_of(name: str) -> int | None:
-    """Return the number of the floor; None beside the floors (front page, `testing`).
+    """Return the number of the floor; None beside the floors (front page, `client`, `testing`).
 
     Raises:
         LookupError: the module stands neither on a floor nor at a known place beside them.
     """
     parts = name.split(".")[1:]
-    if not parts or parts[0] == "testing":
+    if not parts or parts[0] in ("client", "testing"):
         return None
     if parts == ["__main__"]:
         return HOST  # the same door as the installed command
@@ -219,9 +219,12 @@ def oversizes(package: Package) -> list[str]:
 
 
 def below_host(package: Package) -> Iterator[Module]:
-    """Yield the modules that get time, chance and the machine only as arguments."""
+    """Yield the modules that get time, chance and the machine only as arguments.
+
+    `client` is a program's side of the control socket: it stands outside a device, as `host` stands around it.
+    """
     for module in package.values():
-        if module.parts[:1] not in (("host",), ("__main__",)):
+        if module.parts[:1] not in (("host",), ("client",), ("__main__",)):
             yield module
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import Exit, UsageError
-from ..client import BlockingClient
+from ...client import BlockingClient, default_state
 from .parser import SIMPLE, make_parser
 
 CHUNK_BYTES = 48 * 1024
@@ -174,7 +174,6 @@ def _fact(options: Any) -> int:
 
 def _daemon(options: Any) -> int:
     from ..runtime import RunOptions, run_daemon
-    from ..statedir import default_state
 
     return run_daemon(
         RunOptions(
@@ -197,7 +196,6 @@ def _with_or_without_daemon(options: Any, command: str, **fields: Any) -> Any:
 
     from ...node.commands import Command
     from ..local import answer_locally
-    from ..statedir import default_state
 
     try:
         parsed: Command = msgspec.convert({"command": command, **fields}, Command)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import Exit, UsageError
-from ..client import BlockingClient
+from ...client import BlockingClient
 
 STEP_S = 20.0
 LOOK_S = 0.03

@@ -13,15 +13,30 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import Exit, UsageError
+from .base.errors import Exit, UsageError
 
 SYSTEM_SOCKET = Path("/run/edge-runtime/control.sock")
 
 
+def default_state() -> Path:
+    """Return where an ordinary user's device lives: $EDGE_RUNTIME_STATE, else the XDG state directory."""
+    named = os.environ.get("EDGE_RUNTIME_STATE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return Path(base) / "edge-runtime"
+
+
+def socket_path(state: Path) -> Path:
+    """Return the control socket of a state directory: where the daemon recorded it, else in the directory itself."""
+    try:
+        return Path((state / "control.path").read_text().strip())
+    except (OSError, UnicodeDecodeError):
+        return state.absolute() / "control.sock"
+
+
 def find_socket(state: str | Path | None = None) -> Path:
     """Return the socket to talk to: of a state directory, else of one's own device, else of the system's."""
-    from .statedir import default_state, socket_path
-
     if state is not None or os.environ.get("EDGE_RUNTIME_STATE"):
         return socket_path(Path(state) if state is not None else default_state())
     own = default_state()
@@ -54,8 +69,8 @@ def read_answer(line: bytes, path: Path) -> tuple[Any, bool]:
 
 def submit_fields(intent: str, arguments: Any, fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a `submit` for arguments of any recordable type."""
-    from ..base.limits import ARGUMENTS_BYTES_MAX
-    from ..program.payloads import encode_payload
+    from .base.limits import ARGUMENTS_BYTES_MAX
+    from .program.payloads import encode_payload
 
     data = encode_payload(arguments, f"the arguments of {intent}", ARGUMENTS_BYTES_MAX)
     return {"intent": intent, "arguments_cbor": data.hex(), **fields}

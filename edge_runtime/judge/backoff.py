@@ -3,7 +3,7 @@
 | outcome | when next |
 |---|---|
 | unreachable | no timer of its own: a link or peer wakes it, or the one prober of its destination |
-| timeout | the backed-off RTO, with jitter |
+| timeout | the backed-off RTO, and up to half of it more, as jitter |
 | busy | exactly the hint; without one exponential with jitter; a hint that forbids: no timed retry |
 | crashed | exponential with jitter; elsewhere after 2 process deaths, quarantined after 3; at once after the first |
 | incapable, refused | no timer: a capability, a policy or the named fact wakes it |
@@ -85,8 +85,9 @@ def semantic_backoff(failure: Failure, rto: Rto, seed: int) -> Wait:
             wait_ms = min(PROBE_MS_FIRST << min(failure.in_a_row - 1, 16), PROBE_MS_MAX)
             return Wait(failure.age_ms + wait_ms, True, Where.HERE, False, name)
         case Outcome.TIMEOUT:
-            wait_ms = jittered(rto.timeout_ms(failure.in_a_row), seed)
-            return Wait(failure.age_ms + wait_ms, False, Where.HERE, True, name)
+            # Never before the RTO: an answer under way may still come, and trying again would only add to the load.
+            wait_ms = rto.timeout_ms(failure.in_a_row)
+            return Wait(failure.age_ms + wait_ms + seed % (wait_ms // 2 + 1), False, Where.HERE, True, name)
         case Outcome.BUSY:
             return _after_pushback(failure, seed)
         case Outcome.CRASHED if failure.deaths == 1 and failure.in_a_row == 1:
@@ -109,7 +110,7 @@ def _after_pushback(failure: Failure, seed: int) -> Wait:
     if failure.hint_ms is None:
         wait_ms = jittered(exponential_ms(failure.in_a_row), seed)
         return Wait(failure.age_ms + wait_ms, False, Where.HERE, True, "busy")
-    if failure.hint_ms == HINT_NEVER:
+    if not 0 <= failure.hint_ms < HINT_NEVER:
         return Wait(None, True, Where.ELSEWHERE, True, "busy: asked not to be tried again")
     return Wait(failure.age_ms + failure.hint_ms, False, Where.HERE, True, "busy: as asked")
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ..base.limits import DEATHS_ELSEWHERE, DEATHS_MAX
+from ..base.limits import BACKOFF_MS_MAX, DEATHS_ELSEWHERE, DEATHS_MAX, PROBE_MS_MAX
+from ..base.units import SECOND_MS
 from .backoff import Failure, Where, semantic_backoff
 from .outcomes import Outcome
 from .policy import Effect, Policy
@@ -38,6 +39,8 @@ class StepCase:
         failure: of its last attempt, None before the first. seed: of its next wait.
         attempts_left: of the object's envelope, None without one.
         retry_first_ms, retry_max_ms: the call's own bounds of a wait, None for none.
+        ends_age_ms: age at which the object ends; a wait that only time ends and that would pass it is not begun.
+            None: not known, and not asked.
     """
 
     intent: str
@@ -49,6 +52,7 @@ class StepCase:
     is_full: bool
     retry_first_ms: int | None = None
     retry_max_ms: int | None = None
+    ends_age_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +80,45 @@ def evaluate_step(case: StepCase, policy: Policy, snapshot: Snapshot, destinatio
     if verdict.effect is not Effect.PERMIT:
         facts = (*verdict.waits_for, "policy.version")
         word = "refused" if verdict.effect is Effect.REJECT else "deferred"
-        return Decision(Action.DORMANCY, f"{word} by policy: {verdict.rule}", None, facts, (), verdict.rule)
+        until_ms = policy.next_look_age_ms(snapshot.by_time())
+        if until_ms is not None:  # in whole seconds: a clock that is slewed must not make a new sleep of the same one
+            until_ms = -(-until_ms // SECOND_MS) * SECOND_MS
+        return Decision(Action.DORMANCY, f"{word} by policy: {verdict.rule}", until_ms, facts, (), verdict.rule)
     missing = tuple(need for need in case.needs if need not in snapshot.capabilities)
     if missing:
         return Decision(Action.DELEGATION, f"no device with {', '.join(missing)}", None, (), case.needs, verdict.rule)
-    if case.failure is not None:
-        paced = _pace(case, case.failure, snapshot, rto, verdict.rule)
-        if paced is not None:
-            return paced
     if case.attempts_left is not None and case.attempts_left <= 0:
         return Decision(Action.DORMANCY, "exhausted: attempts", rule=verdict.rule)
+    if case.failure is not None:
+        paced = _pace(case, case.failure, snapshot, destination, rto, verdict.rule)
+        if paced is not None:
+            return paced
     if case.is_full:
-        return Decision(Action.DORMANCY, "waiting for a free place", rule=verdict.rule, is_on_slot=True)
+        return _wait_for_place("waiting for a free place", snapshot.age_ms, verdict.rule)
     if not destination.may_start(snapshot.life_ms):
-        wait_ms = max(1, destination.next_ms - snapshot.life_ms) if destination.failures else 1_000
-        reason = "unreachable: another object probes" if destination.failures else "waiting for a free place"
-        until_ms = snapshot.age_ms + wait_ms
-        return Decision(Action.DORMANCY, reason, until_ms, (), (), verdict.rule, is_on_slot=True)
+        if not destination.failures:
+            return _wait_for_place("waiting for a free place", snapshot.age_ms, verdict.rule)
+        has_failed = case.failure is not None and case.failure.outcome is Outcome.UNREACHABLE
+        if has_failed and destination.probe is None:  # who met the failure is the next to probe
+            until_ms = snapshot.age_ms + max(1, destination.next_ms - snapshot.life_ms)
+            return Decision(Action.DORMANCY, "after unreachable", until_ms, ("link",), (), verdict.rule)
+        return _wait_for_place("unreachable: another object probes", snapshot.age_ms, verdict.rule)
     return Decision(Action.EXECUTION, "permitted, capable, due", rule=verdict.rule)
 
 
-def _pace(case: StepCase, failure: Failure, snapshot: Snapshot, rto: Rto, rule: str) -> Decision | None:
+def _wait_for_place(reason: str, age_ms: int, rule: str) -> Decision:
+    """Sleep until a place gets free, or for 15 to 30 minutes, should the one who probes be gone.
+
+    The age is a multiple of the period: whoever looks again and finds no place sleeps the same sleep, and a thousand
+    who wait for one destination append nothing for each that is served.
+    """
+    until_ms = (age_ms // PROBE_MS_MAX + 2) * PROBE_MS_MAX
+    return Decision(Action.DORMANCY, reason, until_ms, rule=rule, is_on_slot=True)
+
+
+def _pace(
+    case: StepCase, failure: Failure, snapshot: Snapshot, destination: Destination, rto: Rto, rule: str
+) -> Decision | None:
     """Return the sleep that the last failure asks for, or None if its time has come."""
     if failure.outcome is Outcome.CRASHED and failure.deaths >= DEATHS_MAX:
         return Decision(Action.DORMANCY, f"quarantined: {failure.deaths} process deaths", rule=rule)
@@ -108,6 +130,11 @@ def _pace(case: StepCase, failure: Failure, snapshot: Snapshot, rto: Rto, rule: 
     until_ms = wait.until_age_ms
     if until_ms is not None and wait.burns_budget:
         until_ms = _bounded(case, failure, until_ms)
+    if failure.outcome is Outcome.UNREACHABLE and destination.is_signalled:
+        return None
+    is_late = until_ms is not None and case.ends_age_ms is not None and until_ms >= case.ends_age_ms
+    if is_late and not wait.is_on_signal:
+        return Decision(Action.TERMINATION, f"expired: after {wait.reason} the next try comes too late", rule=rule)
     if until_ms is None or until_ms > snapshot.age_ms:
         facts = ("link",) if wait.is_on_signal else ()
         return Decision(Action.DORMANCY, f"after {wait.reason}", until_ms, facts, (), rule)
@@ -120,7 +147,8 @@ def _bounded(case: StepCase, failure: Failure, until_ms: int) -> int:
         return until_ms
     wait_ms = until_ms - failure.age_ms
     if case.retry_first_ms is not None:
-        wait_ms = case.retry_first_ms << min(failure.in_a_row - 1, 32)
+        ceiling_ms = max(case.retry_first_ms, BACKOFF_MS_MAX)
+        wait_ms = min(case.retry_first_ms << min(failure.in_a_row - 1, 32), ceiling_ms)
     if case.retry_max_ms is not None:
         wait_ms = min(wait_ms, case.retry_max_ms)
     return failure.age_ms + wait_ms

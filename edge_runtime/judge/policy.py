@@ -10,7 +10,7 @@
 
 Without a file: permit intents declared by apps here whose creator is executor or operator. With one: what no rule
 permits is rejected. A rule whose condition is unknown defers: nothing runs, and the facts that it reads wake the
-object.
+object. So does the time, where rules read the object's age or the time of day.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from hashlib import blake2b
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
 from ..base.errors import UsageError
-from ..base.limits import POLICY_BYTES_MAX, POLICY_RULES_MAX
+from ..base.limits import LIST_ITEMS_MAX, NAME_BYTES_MAX, POLICY_BYTES_MAX, POLICY_RULES_MAX
 from ..objects.condition_text import parse
 from ..objects.conditions import Condition, FactView, Truth, evaluate, names
+from ..objects.due import ByTime, next_turn_age_ms
 
 
 class Effect(Enum):
@@ -62,11 +63,15 @@ class Verdict:
     waits_for: tuple[str, ...] = ()
 
 
+# The rule's name stands in records.
+_Word = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+
+
 class _RuleText(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
+    name: _Word
     effect: str
     when: str = ""
-    intents: list[str] = []
+    intents: Annotated[list[_Word], msgspec.Meta(max_length=LIST_ITEMS_MAX)] = []
 
 
 class _PolicyText(msgspec.Struct, forbid_unknown_fields=True):
@@ -93,7 +98,8 @@ class Policy:
         Raises:
             UsageError: names the file, the rule and the key, and shows what is right.
         """
-        if len(text.encode()) > POLICY_BYTES_MAX:
+        data = text.encode("utf-8", "replace")
+        if len(data) > POLICY_BYTES_MAX:
             raise UsageError(f"{file}: larger than {POLICY_BYTES_MAX} bytes.")
         try:
             parsed = msgspec.toml.decode(text, type=_PolicyText)
@@ -102,7 +108,7 @@ class Policy:
         if len(parsed.rule) > POLICY_RULES_MAX:
             raise UsageError(f"{file}: more than {POLICY_RULES_MAX} rules.")
         rules = tuple(_rule_of(item, number, file) for number, item in enumerate(parsed.rule, start=1))
-        return cls(rules, blake2b(text.encode(), digest_size=16).digest())
+        return cls(rules, blake2b(data, digest_size=16).digest())
 
     def decide(self, intent: str, is_member: bool, view: FactView) -> Verdict:
         """Return the verdict on one call of an intent.
@@ -126,13 +132,17 @@ class Policy:
 
     def reads(self) -> tuple[str, ...]:
         """Return the facts that any rule reads, ascending."""
-        found: dict[str, Any] = {}
-        for rule in self.rules:
-            found.update(dict.fromkeys(() if rule.condition is None else names(rule.condition)))
-        return tuple(sorted(found))
+        return tuple(sorted({name for condition in self._conditions() for name in names(condition)}))
+
+    def next_look_age_ms(self, view: ByTime) -> int | None:
+        """Return the age at which time alone may alter the verdict; None for never."""
+        return next_turn_age_ms(self._conditions(), view)
+
+    def _conditions(self) -> tuple[Condition, ...]:
+        return tuple(rule.condition for rule in self.rules if rule.condition is not None)
 
 
-_EXAMPLE = 'A rule looks like: [[rule]] name = "low battery", when = "battery.percent < 20", effect = "reject"'
+_EXAMPLE = 'A rule looks like:\n[[rule]]\nname = "low battery"\nwhen = "battery.percent < 20"\neffect = "reject"'
 
 
 def _rule_of(item: _RuleText, number: int, file: str) -> Rule:

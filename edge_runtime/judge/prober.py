@@ -2,7 +2,10 @@
 
 A destination is closed after `unreachable`. When its time or a signal comes, one object tries (the *probe*); the rest
 stay asleep. A probe that fails doubles the wait; one that succeeds opens the destination, first to one, then to two,
-four, … attempts in flight. Pure: ages are not used, only the device's clock.
+four, … attempts in flight: each that is answered makes room for one more, so that a round of them doubles it. What
+was in flight when the destination closed met the same fault and counts no second time.
+
+Pure: ages are not used, only the device's clock.
 
 Source: ours, after the half-open state of circuit breakers and TCP slow start (RFC 5681 section 3.1).
 """
@@ -24,6 +27,8 @@ class Destination:
         probe: who probes now, or None.
         ramp: attempts allowed in flight since it opened.
         in_flight: attempts that run now.
+        is_signalled: a link or peer appeared after the last failure: own waits of those who met it are void. An answer
+            to another is no such sign: steps of one name may still go to different places.
     """
 
     failures: int = 0
@@ -31,6 +36,7 @@ class Destination:
     probe: bytes | None = None
     ramp: int = RAMP_MAX
     in_flight: int = 0
+    is_signalled: bool = False
 
     def may_start(self, now_ms: int) -> bool:
         """Say whether one more attempt may start."""
@@ -48,15 +54,21 @@ class Destination:
         """An attempt ended; return whether others may start now that could not before."""
         self.in_flight = max(0, self.in_flight - 1)
         if is_unreachable:
+            if self.failures and self.probe != who:
+                return False
             self.failures += 1
-            self.probe = None if self.probe == who or self.probe is None else self.probe
+            self.is_signalled = False
+            self.probe = None
             self.next_ms = now_ms + min(PROBE_MS_FIRST << min(self.failures - 1, 16), PROBE_MS_MAX)
             return False
         if self.failures:
             self.failures, self.probe, self.ramp = 0, None, 1
-        self.ramp = min(self.ramp * 2, RAMP_MAX)
+        else:
+            self.ramp = min(self.ramp + 1, RAMP_MAX)
         return True
 
     def signal(self) -> None:
-        """A link or peer appeared: the next probe may start at once."""
+        """A link or peer appeared: the next probe may start at once, and the waits between probes begin anew."""
         self.next_ms = 0
+        self.is_signalled = True
+        self.failures = min(self.failures, 1)

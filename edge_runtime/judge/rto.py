@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..base.limits import RTO_MS_INITIAL, RTO_MS_MAX
+from ..base.limits import RTO_MS_INITIAL, RTO_MS_MAX, RTO_MS_MIN
 
 US_PER_MS = 1_000
 
@@ -34,6 +34,6 @@ class Rto:
         return self.srtt_us + 4 * self.rttvar_us if self.samples else RTO_MS_INITIAL * US_PER_MS
 
     def timeout_ms(self, timeouts: int) -> int:
-        """Return the wait after so many timeouts in a row: doubled each time, at most RTO_MS_MAX."""
-        base_ms = -(-self.base_us() // US_PER_MS)
-        return int(min(base_ms << min(timeouts, 32), RTO_MS_MAX))
+        """Return the wait after so many timeouts in a row: doubled each time, RTO_MS_MIN .. RTO_MS_MAX, rounded up."""
+        backed_off_us = max(self.base_us(), RTO_MS_MIN * US_PER_MS) << min(timeouts, 32)
+        return int(min(-(-backed_off_us // US_PER_MS), RTO_MS_MAX))

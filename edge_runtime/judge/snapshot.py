@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from ..base.moment import Trust
-from ..base.units import MINUTE_MS
+from ..base.moment import Moment, Trust
 from ..objects.codec import encode_value
 from ..objects.conditions import Scalar
+from ..objects.due import ByTime, minute_of_day
 from .facts import Fact
 
 
@@ -66,11 +66,15 @@ class Snapshot:
 
     def minute_of_day(self) -> int | None:
         """Return the minute of the day in UTC; None while the clock is not trusted."""
-        return self.wall_ms // MINUTE_MS % 1440 if self.trust >= Trust.PEER else None
+        return minute_of_day(self.wall_ms, self.trust)
 
     def wall_clock(self) -> tuple[int, Trust]:
         """Return the wall clock and its trust."""
         return self.wall_ms, self.trust
+
+    def by_time(self) -> ByTime:
+        """Return the view that knows nothing but the time, for what only time may change."""
+        return ByTime(self.age_ms, Moment(self.life_ms, self.wall_ms, self.trust))
 
     def has_signal(self, name: str) -> bool:
         """Say whether an untaken signal of that name is there."""
@@ -81,10 +85,16 @@ class Snapshot:
         return self.ended.get(object_id)
 
     def digest(self) -> bytes:
-        """Return 16 bytes that two devices share when they would judge alike."""
+        """Return 16 bytes that two devices share when they see alike, and so judge alike.
+
+        Facts count with their ages, for `fresh` reads those; a fact too old to be known does not count.
+        """
         facts = {
-            name: fact.value for name, fact in sorted(self.facts.items()) if fact.is_known_at(self.life_ms)
+            name: [fact.value, self.life_ms - fact.set_ms]
+            for name, fact in sorted(self.facts.items())
+            if fact.is_known_at(self.life_ms)
         }
-        parts = [facts, self.age_ms, int(self.trust), list(self.capabilities), sorted(self.met), sorted(self.known),
-                 sorted(self.signals), self.policy]  # fmt: skip
+        parts = [facts, self.age_ms, self.wall_ms, int(self.trust), list(self.capabilities), sorted(self.met),
+                 sorted(self.known), sorted(self.signals), dict(self.outcomes), self.policy,
+                 [[object_id, self.ended[object_id]] for object_id in sorted(self.ended)]]  # fmt: skip
         return blake2b(encode_value(parts), digest_size=16).digest()

@@ -2,12 +2,14 @@
 
 Examples: `battery.percent >= 40 and link.ground == "up"`, `has(peer.uplink)`, `count(timeout, 3)`,
 `age > hours(2)`, `within("06:00", "20:00")`, `fresh(battery.percent, seconds(5)) < 30`, `mode in ("auto", "hold")`.
+A name that is no Python name stands in quotes: `fact("link.3f2a") == "up"`, `has("class")`, `fresh("age", hours(1))`.
 Only local text is parsed; what comes in entries is a tree.
 """
 
 from __future__ import annotations
 
 import ast
+import keyword
 from typing import assert_never
 
 from ..base.errors import UsageError
@@ -16,9 +18,13 @@ from ..base.limits import (
     CONDITION_NODES_MAX,
     CONDITION_TEXT_BYTES_MAX,
     FACT_NAME_BYTES_MAX,
+    FACT_VALUE_BYTES_MAX,
     INTEGER_MAX,
+    VALUE_INTEGER_MAX,
+    VALUE_INTEGER_MIN,
 )
 from ..base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from .codec import encode_value
 from .conditions import (
     SIGNS,
     Age,
@@ -35,10 +41,11 @@ from .conditions import (
     Scalar,
     Within,
     count_nodes,
+    is_name,
 )
 
 EXAMPLE = "battery.percent >= 40 and link.ground == 'up'"
-UNITS_MS = {"seconds": SECOND_MS, "minutes": MINUTE_MS, "hours": HOUR_MS, "days": DAY_MS}
+UNITS_MS = {"milliseconds": 1, "seconds": SECOND_MS, "minutes": MINUTE_MS, "hours": HOUR_MS, "days": DAY_MS}
 # Names of outcomes by their numbers in `executed` records (`judge.outcomes` is a floor above; a test compares).
 OUTCOMES = (
     "ok", "partial", "unreachable", "timeout", "slow", "busy", "refused", "incapable", "invalid", "crashed",
@@ -70,7 +77,7 @@ def parse(text: str) -> Condition:
     Raises:
         UsageError: the text is no condition; says at which part, and shows an example.
     """
-    if len(text.encode()) > CONDITION_TEXT_BYTES_MAX:
+    if len(text.encode("utf-8", "replace")) > CONDITION_TEXT_BYTES_MAX:
         raise UsageError(f"A condition is at most {CONDITION_TEXT_BYTES_MAX} bytes of text.")
     try:
         tree = ast.parse(text.strip(), mode="eval")
@@ -88,9 +95,13 @@ def _refusal(part: str, why: str) -> UsageError:
     return UsageError(f"Not a condition: `{part[:80]}` ({why}). Write it like: {EXAMPLE}")
 
 
+def _too_deep() -> UsageError:
+    return UsageError(f"The condition is nested deeper than {CONDITION_DEPTH_MAX}: simplify it.")
+
+
 def _convert(node: ast.expr, depth: int) -> Condition:
     if depth > CONDITION_DEPTH_MAX:
-        raise UsageError(f"The condition is nested deeper than {CONDITION_DEPTH_MAX}: simplify it.")
+        raise _too_deep()
     match node:
         case ast.BoolOp(op=ast.And(), values=values):
             return Both(tuple(_convert(item, depth + 1) for item in values))
@@ -99,11 +110,11 @@ def _convert(node: ast.expr, depth: int) -> Condition:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return Negated(_convert(operand, depth + 1))
         case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return _convert_comparison(node, left, op, right)
+            return _convert_comparison(node, left, op, right, depth)
         case ast.Compare():
             raise _refusal(ast.unparse(node), "join comparisons with `and`")
         case ast.Call(func=ast.Name(id="has"), args=[capability], keywords=[]):
-            return Has(_dotted(capability).removeprefix("peer."))
+            return Has(_capability(capability))
         case ast.Call(func=ast.Name(id="count"), args=[outcome, number], keywords=[]):
             return Count(_outcome(outcome), _whole(number))
         case ast.Call(func=ast.Name(id="within"), args=[begin, end], keywords=[]):
@@ -113,12 +124,14 @@ def _convert(node: ast.expr, depth: int) -> Condition:
             return IsTrue(name, fresh_ms)
 
 
-def _convert_comparison(whole: ast.expr, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Condition:
+def _convert_comparison(whole: ast.expr, left: ast.expr, op: ast.cmpop, right: ast.expr, depth: int) -> Condition:
     if isinstance(op, (ast.In, ast.NotIn)):
         name, fresh_ms = _operand(left)
         if not isinstance(right, (ast.Tuple, ast.List)) or not right.elts:
             raise _refusal(ast.unparse(right), "give the values in brackets, such as ('auto', 'hold')")
         member = Member(name, tuple(_literal(item) for item in right.elts), fresh_ms)
+        if isinstance(op, ast.NotIn) and depth == CONDITION_DEPTH_MAX:
+            raise _too_deep()  # `not in` is two nodes, one above the other
         return member if isinstance(op, ast.In) else Negated(member)
     operator = _OPERATORS.get(type(op))
     if operator is None:
@@ -134,10 +147,30 @@ def _convert_comparison(whole: ast.expr, left: ast.expr, op: ast.cmpop, right: a
 def _operand(node: ast.expr) -> tuple[str, int]:
     match node:
         case ast.Call(func=ast.Name(id="fresh"), args=[fact, duration], keywords=[]):
-            return _dotted(fact), max(1, _duration_ms(duration))
+            return _named(fact), max(1, _duration_ms(duration))
+        case ast.Call(func=ast.Name(id="fact"), args=[ast.Constant() as fact], keywords=[]):
+            return _named(fact), 0
+        case ast.Name(id="age"):
+            raise _refusal("age", "compare the object's age with a duration, such as age > hours(2)")
         case ast.Name() | ast.Attribute():
             return _dotted(node), 0
     raise _refusal(ast.unparse(node), "expected a fact's name, has(), count(), within(), fresh() or a comparison")
+
+
+def _named(node: ast.expr) -> str:
+    """Return a name given bare or in quotes."""
+    match node:
+        case ast.Constant(value=str() as text):
+            if is_name(text):
+                return text
+            raise _refusal(ast.unparse(node), "a name is words of letters, digits and _, joined by dots")
+    return _dotted(node)
+
+
+def _capability(node: ast.expr) -> str:
+    # Bare, a capability may carry the word `peer`, as the fact about it does; in quotes it is taken as it stands.
+    name = _named(node)
+    return name if isinstance(node, ast.Constant) else name.removeprefix("peer.")
 
 
 def _dotted(node: ast.expr) -> str:
@@ -148,6 +181,8 @@ def _dotted(node: ast.expr) -> str:
             text = f"{_dotted(value)}.{attr}"
         case _:
             raise _refusal(ast.unparse(node), "expected a name such as battery.percent")
+    if not text.isascii():  # Python would normalise it, and names are compared as bytes
+        raise _refusal(text, "write a name with such letters in quotes, as in fact(\"...\")")
     if len(text.encode()) > FACT_NAME_BYTES_MAX:
         raise _refusal(text, "the name is too long")
     return text
@@ -163,32 +198,41 @@ def _literal(node: ast.expr) -> Scalar:
     match node:
         case ast.Constant(value=bool() | int() | float() | str() as value):
             found: Scalar = value
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)) if value is not True:
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)) if not isinstance(
+            value, bool
+        ):
             found = -value
         case _:
             raise _refusal(ast.unparse(node), "expected a number, a text in quotes, True or False")
-    if isinstance(found, int) and abs(found) > INTEGER_MAX:
-        raise _refusal(ast.unparse(node), "the number is too large")
+    try:
+        size = len(encode_value(found))
+    except ValueError:
+        bounds = f"{VALUE_INTEGER_MIN} to {VALUE_INTEGER_MAX}"
+        raise _refusal(ast.unparse(node), f"only finite numbers and integers from {bounds}") from None
+    if size > FACT_VALUE_BYTES_MAX:
+        raise _refusal(ast.unparse(node), f"a text of more than {FACT_VALUE_BYTES_MAX} bytes")
     return found
 
 
 def _whole(node: ast.expr) -> int:
     match node:
-        case ast.Constant(value=int() as value) if value is not True and value is not False and value >= 0:
+        case ast.Constant(value=int() as value) if not isinstance(value, bool) and 0 <= value <= INTEGER_MAX:
             return value
-    raise _refusal(ast.unparse(node), "expected a whole number")
+    raise _refusal(ast.unparse(node), f"expected a whole number up to {INTEGER_MAX}")
 
 
 def _duration_ms(node: ast.expr) -> int:
     match node:
         case ast.Call(func=ast.Name(id=unit), args=[number], keywords=[]) if unit in UNITS_MS:
             return min(_whole(number) * UNITS_MS[unit], INTEGER_MAX)
-    raise _refusal(ast.unparse(node), "expected a duration such as seconds(5), minutes(10), hours(2) or days(1)")
+    raise _refusal(ast.unparse(node), "expected a duration such as seconds(5), minutes(10), hours(2)")
 
 
 def _outcome(node: ast.expr) -> int:
     if isinstance(node, ast.Name) and node.id in OUTCOMES:
         return OUTCOMES.index(node.id)
+    if isinstance(node, ast.Constant):
+        return _whole(node)  # an outcome that only a newer version has a word for
     raise _refusal(ast.unparse(node), f"expected one of {', '.join(OUTCOMES)}")
 
 
@@ -196,13 +240,13 @@ def _minute(node: ast.expr) -> int:
     match node:
         case ast.Constant(value=str() as text) if len(text) == 5 and text[2] == ":":
             hours, minutes = text[:2], text[3:]
-            if hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60:
+            if text.isascii() and hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60:
                 return int(hours) * 60 + int(minutes)
     raise _refusal(ast.unparse(node), 'expected a time of day such as "06:00"')
 
 
 def format(condition: Condition) -> str:
-    """Return a text that `parse` reads back as the same condition."""
+    """Return a text that `parse` reads back as the same condition, unless it is longer than `parse` takes."""
     match condition:
         case Both(items):
             return " and ".join(_inner(item) for item in items)
@@ -217,7 +261,7 @@ def format(condition: Condition) -> str:
         case IsTrue(name, fresh_ms):
             return _fact(name, fresh_ms)
         case Has(capability):
-            return f"has(peer.{capability})"
+            return f"has(peer.{capability})" if _is_bare(capability) else f'has("{capability}")'
         case Count(outcome, at_least):
             word = OUTCOMES[outcome] if outcome < len(OUTCOMES) else str(outcome)
             return f"count({word}, {at_least})"
@@ -235,11 +279,20 @@ def _inner(condition: Condition) -> str:
 
 
 def _fact(name: str, fresh_ms: int) -> str:
-    return f"fresh({name}, {_duration(fresh_ms)})" if fresh_ms else name
+    # Neither the object's age nor a word of Python may pass for a fact's name.
+    shown = name if _is_bare(name) and name != "age" else f'"{name}"'
+    if fresh_ms:
+        return f"fresh({shown}, {_duration(fresh_ms)})"
+    return shown if shown == name else f"fact({shown})"
+
+
+def _is_bare(name: str) -> bool:
+    parts = name.split(".")
+    return name.isascii() and all(part.isidentifier() and not keyword.iskeyword(part) for part in parts)
 
 
 def _duration(ms: int) -> str:
-    for unit in ("days", "hours", "minutes"):
+    for unit in ("days", "hours", "minutes", "seconds"):
         if ms and ms % UNITS_MS[unit] == 0:
             return f"{unit}({ms // UNITS_MS[unit]})"
-    return f"seconds({-(-ms // SECOND_MS)})"
+    return f"milliseconds({ms})" if ms else "seconds(0)"

@@ -9,7 +9,9 @@ Source: ours; three-valued logic after Kleene, "Introduction to Metamathematics"
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import operator as by
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, Protocol, TypeAlias, assert_never
@@ -26,6 +28,8 @@ from ..base.limits import (
 from .codec import decode_value, encode_value
 
 Scalar: TypeAlias = bool | int | float | str
+
+NAME = re.compile(r"\w+(?:\.\w+)*")
 
 
 class Truth(Enum):
@@ -57,6 +61,16 @@ SIGNS = {
 }
 
 
+_COMPARE_BY: dict[Operator, Callable[[Any, Any], bool]] = {
+    Operator.EQUAL: by.eq,
+    Operator.UNEQUAL: by.ne,
+    Operator.LESS: by.lt,
+    Operator.LESS_EQUAL: by.le,
+    Operator.GREATER: by.gt,
+    Operator.GREATER_EQUAL: by.ge,
+}
+
+
 class FactView(Protocol):
     """What a condition may look at: a snapshot, never the machine."""
 
@@ -64,12 +78,12 @@ class FactView(Protocol):
         """Return a fact's value; None while it is unknown, or older than its own or the given age."""
         ...
 
-    def has_capability(self, name: str) -> bool:
-        """Say whether a peer in contact has a capability."""
+    def has_capability(self, name: str) -> bool | None:
+        """Say whether a peer in contact has a capability; None for unknown."""
         ...
 
-    def outcome_count(self, outcome: int) -> int:
-        """Return how many attempts of this object ended with an outcome."""
+    def outcome_count(self, outcome: int) -> int | None:
+        """Return how many attempts of this object ended with an outcome; None for unknown."""
         ...
 
     def object_age_ms(self) -> int:
@@ -181,9 +195,9 @@ def evaluate(condition: Condition, view: FactView) -> Truth:
         case IsTrue(name, fresh_ms):
             return compare(view.fact_value(name, fresh_ms or None), Operator.EQUAL, True)
         case Has(capability):
-            return _truth(view.has_capability(capability))
+            return compare(view.has_capability(capability), Operator.EQUAL, True)
         case Count(outcome, at_least):
-            return _truth(view.outcome_count(outcome) >= at_least)
+            return compare(view.outcome_count(outcome), Operator.GREATER_EQUAL, at_least)
         case Age(operator, age_ms):
             return compare(view.object_age_ms(), operator, age_ms)
         case Within(begin, end):
@@ -222,34 +236,13 @@ def compare(found: Scalar | None, operator: Operator, value: Scalar) -> Truth:
     if _kind(found) != _kind(value):
         equal = {Operator.EQUAL: Truth.FALSE, Operator.UNEQUAL: Truth.TRUE}
         return equal.get(operator, Truth.UNKNOWN)
-    if isinstance(found, str) and isinstance(value, str):
-        return _truth(_order(operator, (found > value) - (found < value)))
-    assert not isinstance(found, str) and not isinstance(value, str)
-    return _truth(_order(operator, (found > value) - (found < value)))
+    return _truth(_COMPARE_BY[operator](found, value))
 
 
 def _kind(value: Scalar) -> str:
     if isinstance(value, bool):
         return "bool"
     return "text" if isinstance(value, str) else "number"
-
-
-def _order(operator: Operator, sign: int) -> bool:
-    match operator:
-        case Operator.EQUAL:
-            return sign == 0
-        case Operator.UNEQUAL:
-            return sign != 0
-        case Operator.LESS:
-            return sign < 0
-        case Operator.LESS_EQUAL:
-            return sign <= 0
-        case Operator.GREATER:
-            return sign > 0
-        case Operator.GREATER_EQUAL:
-            return sign >= 0
-        case _:
-            assert_never(operator)
 
 
 def leaves(condition: Condition) -> tuple[Leaf, ...]:
@@ -264,7 +257,10 @@ def leaves(condition: Condition) -> tuple[Leaf, ...]:
 
 
 def names(condition: Condition) -> tuple[str, ...]:
-    """Return the names of the facts that a condition reads, ascending: what the wake index is built from."""
+    """Return the names of the facts that a condition reads, ascending: what the wake index is built from.
+
+    A time of day reads `time.trust`: it is unknown until the clock is trusted.
+    """
     found: dict[str, None] = {}
     for leaf in leaves(condition):
         match leaf:
@@ -272,8 +268,12 @@ def names(condition: Condition) -> tuple[str, ...]:
                 found[name] = None
             case Has(capability):
                 found[f"peer.{capability}"] = None
-            case _:
+            case Within():
+                found["time.trust"] = None
+            case Count() | Age():
                 pass
+            case _:
+                assert_never(leaf)
     return tuple(sorted(found))
 
 
@@ -313,7 +313,8 @@ def from_tree(tree: Any) -> Condition:
     """Return the condition of a tree.
 
     Raises:
-        PeerError: `condition`: malformed, deeper than 8, or more than 64 nodes; it is never evaluated.
+        PeerError: `condition`: malformed, deeper than 8, or more than 64 nodes; it is never evaluated. One condition
+            has one tree: `true` for 1, or a conjunction of one item, are refused.
     """
     condition = _parse(tree, 1)
     if count_nodes(condition) > CONDITION_NODES_MAX:
@@ -338,12 +339,14 @@ def _parse(tree: Any, depth: int) -> Condition:
     if depth > CONDITION_DEPTH_MAX:
         raise PeerError("condition", f"deeper than {CONDITION_DEPTH_MAX}")
     match tree:
-        case [1 | 2 as kind, [_, *_] as items] if len(items) <= CONDITION_NODES_MAX:
+        case [kind, *_] if type(kind) is not int:  # to Python, true equals 1
+            pass
+        case [1 | 2 as kind, [_, _, *_] as items] if len(items) <= CONDITION_NODES_MAX:
             parts = tuple(_parse(item, depth + 1) for item in items)
             return Both(parts) if kind == _BOTH else Either(parts)
         case [3, item]:
             return Negated(_parse(item, depth + 1))
-        case [4, name, operator, bytes() as value, fresh_ms]:
+        case [4, name, operator, value, fresh_ms]:
             return Compare(_name(name), _operator(operator), _literal(value), _number(fresh_ms))
         case [5, name, [_, *_] as values, fresh_ms] if len(values) <= LIST_ITEMS_MAX:
             return Member(_name(name), tuple(_literal(value) for value in values), _number(fresh_ms))
@@ -360,8 +363,13 @@ def _parse(tree: Any, depth: int) -> Condition:
     raise PeerError("condition", "not a tree of this version")
 
 
+def is_name(text: str) -> bool:
+    """Say whether a text can name a fact or capability: words of letters, digits and `_`, joined by dots."""
+    return NAME.fullmatch(text) is not None and len(text.encode("utf-8", "replace")) <= FACT_NAME_BYTES_MAX
+
+
 def _name(value: Any) -> str:
-    if isinstance(value, str) and 0 < len(value.encode()) <= FACT_NAME_BYTES_MAX:
+    if isinstance(value, str) and is_name(value):
         return value
     raise PeerError("condition", "not a name")
 
@@ -380,7 +388,10 @@ def _operator(value: Any) -> Operator:
 
 def _literal(data: Any) -> Scalar:
     if isinstance(data, bytes) and len(data) <= FACT_VALUE_BYTES_MAX:
-        value = decode_value(data)
+        try:
+            value = decode_value(data)
+        except PeerError:
+            raise PeerError("condition", "a literal is not the canonical spelling of a value") from None
         if isinstance(value, (bool, int, float, str)):
             return value
     raise PeerError("condition", "not a literal")

@@ -6,19 +6,22 @@ waits. Triggers travel as trees, bounded like conditions. Source: ours, `docs/ar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any as AnyValue
 from typing import Protocol, TypeAlias, assert_never
 
 from ..base.errors import PeerError
-from ..base.limits import CONDITION_DEPTH_MAX, CONDITION_NODES_MAX, INTEGER_MAX, NAME_BYTES_MAX
-from ..base.moment import Trust
+from ..base.limits import CONDITION_DEPTH_MAX, INTEGER_MAX, NAME_BYTES_MAX, TRIGGER_NODES_MAX
+from ..base.moment import Moment, Trust
 from ..base.units import format_duration
 from . import condition_text
-from .conditions import Condition, FactView, Truth, evaluate, names
+from .conditions import Both, Condition, Either, FactView, Truth, count_nodes, evaluate, names
 from .conditions import from_tree as condition_from_tree
 from .conditions import to_tree as condition_to_tree
+from .due import ByTime, first_due_age_ms, turns_of
 
 
 class TriggerView(FactView, Protocol):
@@ -28,12 +31,12 @@ class TriggerView(FactView, Protocol):
         """Return the wall clock in ms and its trust."""
         ...
 
-    def has_signal(self, name: str) -> bool:
-        """Say whether a signal of that name lies in the object and was not taken."""
+    def has_signal(self, name: str) -> bool | None:
+        """Say whether a signal of that name lies in the object and was not taken; None for unknown."""
         ...
 
-    def knows_peer(self, name: str) -> bool:
-        """Say whether a device is known that has the name as capability, intent or id."""
+    def knows_peer(self, name: str) -> bool | None:
+        """Say whether a device is known that has the name as capability, intent or id; None for unknown."""
         ...
 
     def has_ended(self, object_id: bytes) -> bool | None:
@@ -161,34 +164,47 @@ def topics(trigger: Trigger) -> tuple[Topic, ...]:
             found[Topic(TopicKind.PEER, name)] = None
         case Done(object_id):
             found[Topic(TopicKind.OBJECT, object_id.hex())] = None
-        case After() | At():
+        case At():
+            found[Topic(TopicKind.FACT, "time.trust")] = None
+        case After():
             pass
         case _:
             assert_never(trigger)
     return tuple(found)
 
 
-def next_due_age_ms(trigger: Trigger, age_ms: int) -> int | None:
+def next_due_age_ms(trigger: Trigger, age_ms: int, clock: Moment | None = None) -> int | None:
     """Return the age at which time makes the trigger worth a look; None for never.
 
-    A due time that has passed is still due (a level): the answer may lie before now. Inside `All` and `Not` a passed
-    time alone changes nothing any more, and what else they wait for wakes by its topic.
+    A due time that has passed is still due (a level) where the trigger holds by time alone: the answer may lie before
+    now. Beside something else that must hold too, a passed time changes nothing any more: the rest wakes by its topic.
+
+    Args:
+        clock: the wall clock at that age, for `At` and times of day; without it, or below the trust that they ask
+            for, they arm nothing, and the topic `time.trust` wakes.
     """
+    view = ByTime(age_ms, clock)
+    if isinstance(trigger, Any):  # true as soon as one is: cheaper than the general rule, for wide bodies
+        dues = [next_due_age_ms(item, age_ms, clock) for item in trigger.items]
+        return min((due_ms for due_ms in dues if due_ms is not None), default=None)
+    return first_due_age_ms(_turns_of(trigger, view), lambda at: holds(trigger, at), view)
+
+
+def _turns_of(trigger: Trigger, view: ByTime) -> list[int]:
     match trigger:
         case After(due_age_ms):
-            return due_age_ms
-        case Any(items):
-            return min(_dues(items, age_ms), default=None)
-        case All(items):
-            return max((due for due in _dues(items, age_ms) if due > age_ms), default=None)
+            return [due_age_ms]
+        case At(wall_ms, trust):
+            now_ms, now_trust = view.wall_clock()
+            return [] if now_trust < trust else [view.age_ms + wall_ms - now_ms]
+        case When(condition):
+            return turns_of(condition, view)
+        case All(items) | Any(items):
+            return [turn_ms for item in items for turn_ms in _turns_of(item, view)]
         case Not(item):
-            return max((due for due in _dues((item,), age_ms) if due > age_ms), default=None)
+            return _turns_of(item, view)
         case _:
-            return None
-
-
-def _dues(items: tuple[Trigger, ...], age_ms: int) -> list[int]:
-    return [due for item in items if (due := next_due_age_ms(item, age_ms)) is not None]
+            return []
 
 
 def holds(trigger: Trigger, view: TriggerView) -> Truth:
@@ -206,8 +222,7 @@ def holds(trigger: Trigger, view: TriggerView) -> Truth:
         case OnPeer(name):
             return _truth(view.knows_peer(name))
         case Done(object_id):
-            ended = view.has_ended(object_id)
-            return Truth.UNKNOWN if ended is None else _truth(ended)
+            return _truth(view.has_ended(object_id))
         case OnEvent() | Changed():
             return Truth.UNKNOWN
         case All(items):
@@ -221,7 +236,9 @@ def holds(trigger: Trigger, view: TriggerView) -> Truth:
             assert_never(trigger)
 
 
-def _truth(value: bool) -> Truth:
+def _truth(value: bool | None) -> Truth:
+    if value is None:
+        return Truth.UNKNOWN
     return Truth.TRUE if value else Truth.FALSE
 
 
@@ -232,12 +249,12 @@ def _fold(truths: list[Truth], decides: Truth, otherwise: Truth) -> Truth:
 
 
 def describe(trigger: Trigger) -> str:
-    """Return a text for people."""
+    """Return a text for people, such as `link.ground == 'up' or age reaches 2 h`."""
     match trigger:
         case After(due_age_ms):
             return f"age reaches {format_duration(due_age_ms)}"
         case At(wall_ms, trust):
-            return f"the clock (trusted {trust.name.lower()}) reaches {wall_ms // 1000}"
+            return f"the clock (trusted as {trust.name.lower()} or better) reaches {_date(wall_ms)}"
         case When(condition):
             return condition_text.format(condition)
         case OnEvent(name):
@@ -251,13 +268,37 @@ def describe(trigger: Trigger) -> str:
         case Changed(name):
             return f"{name} changes"
         case All(items):
-            return " and ".join(describe(item) for item in items)
+            return " and ".join(_describe_inner(item) for item in items)
         case Any(items):
-            return " or ".join(describe(item) for item in items)
+            return " or ".join(_describe_inner(item) for item in items)
         case Not(item):
             return f"not ({describe(item)})"
         case _:
             assert_never(trigger)
+
+
+def _describe_inner(trigger: Trigger) -> str:
+    text = describe(trigger)
+    is_compound = isinstance(trigger, (All, Any)) or (
+        isinstance(trigger, When) and isinstance(trigger.condition, (Both, Either))
+    )
+    return f"({text})" if is_compound else text
+
+
+def _date(wall_ms: int) -> str:
+    try:
+        date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=wall_ms // 1_000)
+    except OverflowError:
+        return "a time beyond the year 9999"
+    return date.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def any_of(leaves: Iterable[Trigger]) -> Trigger | None:
+    """Return one trigger that holds when any of some does, each named once, of times only the first; None for none."""
+    found = dict.fromkeys(leaves)
+    first_ms = min((leaf.due_age_ms for leaf in found if isinstance(leaf, After)), default=None)
+    items = tuple(leaf for leaf in found if not isinstance(leaf, After) or leaf.due_age_ms == first_ms)
+    return items[0] if len(items) == 1 else Any(items) if items else None
 
 
 _AFTER, _AT, _WHEN, _EVENT, _SIGNAL, _PEER, _DONE, _CHANGED, _ALL, _ANY, _NOT = range(1, 12)
@@ -296,31 +337,53 @@ def from_tree(tree: AnyValue) -> Trigger:
     """Return the trigger of a tree.
 
     Raises:
-        PeerError: `trigger` or `condition`: malformed or out of bounds; the record is void.
+        PeerError: `trigger` or `condition`: malformed, deeper than 8, or more than TRIGGER_NODES_MAX nodes, those of
+            conditions included; the record is void.
     """
-    return _parse(tree, 1)
+    trigger = _parse(tree, 1)
+    if _count_nodes(trigger) > TRIGGER_NODES_MAX:
+        raise PeerError("trigger", f"more than {TRIGGER_NODES_MAX} nodes")
+    return trigger
+
+
+def _count_nodes(trigger: Trigger) -> int:
+    match trigger:
+        case All(items) | Any(items):
+            return 1 + sum(_count_nodes(item) for item in items)
+        case Not(item):
+            return 1 + _count_nodes(item)
+        case When(condition):
+            return 1 + count_nodes(condition)
+        case _:
+            return 1
 
 
 def _parse(tree: AnyValue, depth: int) -> Trigger:
     if depth > CONDITION_DEPTH_MAX:
         raise PeerError("trigger", f"deeper than {CONDITION_DEPTH_MAX}")
     match tree:
-        case [1, int() as due_age_ms] if 0 <= due_age_ms <= INTEGER_MAX:
+        case [kind, *_] if type(kind) is not int:  # to Python, true equals 1
+            pass
+        case [1, due_age_ms] if _is_number(due_age_ms, INTEGER_MAX):
             return After(due_age_ms)
-        case [2, int() as wall_ms, int() as trust] if trust <= Trust.GPS:
+        case [2, wall_ms, trust] if _is_number(wall_ms, INTEGER_MAX) and _is_number(trust, max(Trust)):
             return At(wall_ms, Trust(trust))
         case [3, condition]:
             return When(condition_from_tree(condition))
-        case [4 | 5 | 6 | 8 as kind, str() as name] if 0 < len(name.encode()) <= NAME_BYTES_MAX:
+        case [4 | 5 | 6 | 8 as kind, str() as name] if 0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES_MAX:
             return _NAMED[kind](name)
         case [7, bytes() as object_id] if len(object_id) == 32:
             return Done(object_id)
-        case [9 | 10 as kind, [_, *_] as items] if len(items) <= CONDITION_NODES_MAX:
+        case [9 | 10 as kind, [_, _, *_] as items] if len(items) <= TRIGGER_NODES_MAX:
             parts = tuple(_parse(item, depth + 1) for item in items)
             return All(parts) if kind == _ALL else Any(parts)
         case [11, item]:
             return Not(_parse(item, depth + 1))
     raise PeerError("trigger", "not a trigger of this version")
+
+
+def _is_number(value: AnyValue, highest: int) -> bool:
+    return type(value) is int and 0 <= value <= highest
 
 
 _NAMED: dict[int, type[OnEvent] | type[OnSignal] | type[OnPeer] | type[Changed]] = {

@@ -1,0 +1,47 @@
+"""Real devices under random links, crashes and requests, with every checker. `EDGE_SEEDS` says how many new seeds.
+
+Behaviour: 15.2, P2, P3, P5, P8 in the small. A seed that once failed stands in `seeds.txt` for ever.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support.world_random import RandomWorld
+
+SEEDS_FILE = Path(__file__).parent / "seeds.txt"
+SEEDS_DEFAULT = 5
+
+
+def committed_seeds() -> list[int]:
+    """Return the seeds in the file: one a line, what follows it says what it found."""
+    lines = [line.split("#")[0].strip() for line in SEEDS_FILE.read_text().splitlines()]
+    return [int(line) for line in lines if line]
+
+
+def seeds() -> list[int]:
+    """Return the committed seeds, then as many from zero as were asked for."""
+    asked = int(os.environ.get("EDGE_SEEDS", SEEDS_DEFAULT))
+    return list(dict.fromkeys([*committed_seeds(), *range(asked)]))
+
+
+@pytest.mark.parametrize("seed", seeds())
+def test_whatever_happens_the_rules_hold_and_after_healing_all_devices_agree(seed: int) -> None:
+    world = RandomWorld(seed)
+    world.play()
+    world.finish()
+    assert world.submitted > 0 and world.checks.turns_checked > 50
+
+
+def test_equal_seeds_give_equal_worlds() -> None:
+    """Behaviour: P2 over whole devices: every entry, made by whatever happened, has the same bytes."""
+    stores = []
+    for _ in range(2):
+        random = RandomWorld(3)
+        random.play(20)
+        devices = random.world.devices.values()
+        stores.append([device.store.run("SELECT raw FROM entries ORDER BY object, n").fetchall() for device in devices])
+    assert stores[0] == stores[1] and any(stores[0])

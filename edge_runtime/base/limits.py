@@ -138,6 +138,9 @@ BACKOFF_MS_MAX = 15 * MINUTE_MS
 PROBE_MS_FIRST = 5 * SECOND_MS  # of a destination that is no peer: 5 s doubling to 15 min
 PROBE_MS_MAX = 15 * MINUTE_MS
 RAMP_MAX = 32  # attempts in flight to one destination
+# Who waits for a place or for another's probe is woken by it; should that one be gone, it looks by itself after one to
+# two of these. Each such look is a record: a thousand sleepers must not flood their histories.
+PLACE_LOOK_MS = 1 * HOUR_MS
 DESTINATIONS_MAX = 1_000  # remembered at once; the one used longest ago goes
 POLICY_RULES_MAX = 100
 POLICY_BYTES_MAX = 64 * KIB
@@ -151,5 +154,6 @@ assert DEATHS_ELSEWHERE < DEATHS_MAX
 assert DORMANCY_MS_MAX <= LIFETIME_MS_MAX
 assert RTO_MS_MIN <= RTO_MS_INITIAL <= RTO_MS_MAX
 assert CONDITION_NODES_MAX <= TRIGGER_NODES_MAX
+assert PROBE_MS_MAX < PLACE_LOOK_MS
 assert DISCOVERY_DAMP_MS < DISCOVERY_PERIOD_MS < DISCOVERY_REPEAT_MS
 assert LINKS_MAX <= LINK_EVENTS_MAX

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ..base.limits import BACKOFF_MS_MAX, DEATHS_ELSEWHERE, DEATHS_MAX, PROBE_MS_MAX
+from ..base.limits import BACKOFF_MS_MAX, DEATHS_ELSEWHERE, DEATHS_MAX, PLACE_LOOK_MS
 from ..base.units import SECOND_MS
 from .backoff import Failure, Where, semantic_backoff
 from .outcomes import Outcome
@@ -107,12 +107,12 @@ def evaluate_step(case: StepCase, policy: Policy, snapshot: Snapshot, destinatio
 
 
 def _wait_for_place(reason: str, age_ms: int, rule: str) -> Decision:
-    """Sleep until a place gets free, or for 15 to 30 minutes, should the one who probes be gone.
+    """Sleep until a place gets free, or for one to two hours, should the one who probes be gone.
 
     The age is a multiple of the period: whoever looks again and finds no place sleeps the same sleep, and a thousand
     who wait for one destination append nothing for each that is served.
     """
-    until_ms = (age_ms // PROBE_MS_MAX + 2) * PROBE_MS_MAX
+    until_ms = (age_ms // PLACE_LOOK_MS + 2) * PLACE_LOOK_MS
     return Decision(Action.DORMANCY, reason, until_ms, rule=rule, is_on_slot=True)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge_runtime.base.limits import BACKOFF_MS_MAX, PROBE_MS_MAX
+from edge_runtime.base.limits import BACKOFF_MS_MAX, PLACE_LOOK_MS
 from edge_runtime.base.moment import Trust
 from edge_runtime.base.units import DAY_MS, HOUR_MS, MINUTE_MS
 from edge_runtime.judge.backoff import Failure
@@ -188,7 +188,7 @@ def test_others_wait_for_the_prober_in_one_unchanging_sleep() -> None:
         True,
     )
     assert found.until_age_ms is not None
-    assert PROBE_MS_MAX <= found.until_age_ms - AGE_MS <= 2 * PROBE_MS_MAX
+    assert PLACE_LOOK_MS <= found.until_age_ms - AGE_MS <= 2 * PLACE_LOOK_MS
     later = judge(view=snapshot(age_ms=AGE_MS + MINUTE_MS, life_ms=PLAIN.life_ms + MINUTE_MS), destination=destination)
     assert later == found, "who looks again and finds no place appends nothing"
 
@@ -198,7 +198,7 @@ def test_a_full_destination_or_device_is_waited_for_in_one_unchanging_sleep() ->
     full = Destination(in_flight=2, ramp=2)
     for found in (judge(destination=full), judge(replace(CASE, is_full=True))):
         assert (found.action, found.reason, found.is_on_slot) == (Action.DORMANCY, "waiting for a free place", True)
-        assert found.until_age_ms == 2 * PROBE_MS_MAX
+        assert found.until_age_ms == 2 * PLACE_LOOK_MS
     full.end(b"x", False, PLAIN.life_ms)
     assert judge(destination=full).action is Action.EXECUTION
 

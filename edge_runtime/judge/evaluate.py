@@ -130,8 +130,8 @@ def _pace(
     until_ms = wait.until_age_ms
     if until_ms is not None and wait.burns_budget:
         until_ms = _bounded(case, failure, until_ms)
-    if failure.outcome is Outcome.UNREACHABLE and destination.is_signalled:
-        return None
+    if failure.outcome is Outcome.UNREACHABLE and (destination.failures or destination.is_signalled):
+        return None  # the prober paces; the own wait is for a destination of which nothing is known, as after a restart
     is_late = until_ms is not None and case.ends_age_ms is not None and until_ms >= case.ends_age_ms
     if is_late and not wait.is_on_signal:
         return Decision(Action.TERMINATION, f"expired: after {wait.reason} the next try comes too late", rule=rule)

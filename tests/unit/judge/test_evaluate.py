@@ -156,12 +156,18 @@ def closed(next_in_ms: int) -> Destination:
 
 def test_who_met_an_unreachable_destination_waits_for_its_time_or_a_link() -> None:
     """Behaviour: 6.1."""
-    found = judge(failed(Outcome.UNREACHABLE), destination=closed(5_000))
+    found = judge(failed(Outcome.UNREACHABLE, in_a_row=9), destination=closed(5_000))
     assert (found.action, found.until_age_ms, found.facts) == (Action.DORMANCY, AGE_MS + 5_000, ("link",))
     # Its own time has come, that of the prober has not: it is the next to probe, and stays so.
     found = judge(failed(Outcome.UNREACHABLE, ago_ms=5_000), destination=closed(20_000))
     assert (found.until_age_ms, found.facts) == (AGE_MS + 20_000, ("link",))
     assert judge(failed(Outcome.UNREACHABLE, ago_ms=5_000), destination=closed(0)).action is Action.EXECUTION
+
+
+def test_after_a_restart_the_object_itself_remembers_how_long_to_wait() -> None:
+    """Behaviour: 6.13."""
+    found = judge(failed(Outcome.UNREACHABLE, in_a_row=3))
+    assert (found.action, found.until_age_ms, found.facts) == (Action.DORMANCY, AGE_MS + 20_000, ("link",))
 
 
 def test_a_link_that_appears_ends_the_wait_of_who_met_the_failure() -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from ..base.limits import OFFER_MS_MAX, OFFERS_MAX
 from ..objects import bodies as b
+from ..objects.grants import may_append
 from ..objects.kinds import Kind
 from ..objects.records import make, read_clear
 from .effects import Note, Stage
@@ -104,7 +105,8 @@ class Custody:
             return Refusal.VERSION
         if state.content.is_withheld:
             return Refusal.UNINTELLIGIBLE
-        if self.parts.members.grant_under(state.history.created.roots) is None:
+        found = self.parts.members.grant_under(state.history.created.roots)
+        if found is None or not may_append(found[1], Kind.ACCEPTED):
             return Refusal.POLICY
         if self.parts.intent_of(live) is None:
             return Refusal.INCAPABLE

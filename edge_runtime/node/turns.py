@@ -8,12 +8,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
+from ..base.errors import Exit, UsageError
 from ..base.foreign import contained
 from ..base.limits import TURN_EVENTS_MAX, TURN_MS_MAX
 from ..base.moment import Moment
 from .asking import Refused
 from .effects import Answer, Turn
-from .events import Event
+from .events import Asked, Event, FleetMade, Imported
 from .node import Node
 from .store import StoreFailed
 
@@ -70,7 +71,12 @@ def _handle_one(node: Node, event: Event, moment: Moment) -> Turn:
             # A bug in one object's turn must not stop the others: it is rolled back alone and set aside.
             touched = _touched(node)
             _undo(node)
-            return Turn(effects=node.recover(touched, f"{type(error).__name__}: {error}"))
+            what = f"{type(error).__name__}: {error}"
+            effects = node.recover(touched, what)
+            if isinstance(event, (Asked, Imported, FleetMade)):
+                text = f"This failed by a mistake in the daemon ({what[:300]}). Nothing was changed."
+                effects.append(Answer(event.ticket, error=UsageError(text, Exit.FAILED)))
+            return Turn(effects=effects)
 
 
 def _undo(node: Node) -> None:

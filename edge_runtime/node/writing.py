@@ -12,7 +12,7 @@ from ..base.limits import ENTRY_BYTES_MAX, ENTRY_PARENTS_MAX, ENTRY_RECORDS_MAX,
 from ..base.units import KIB
 from ..objects import bodies as b
 from ..objects.entries import Draft, Entry, seal
-from ..objects.grants import Role
+from ..objects.grants import Role, may_append
 from ..objects.kinds import Kind
 from ..objects.records import Record, make, read_clear
 from .membership import Members
@@ -36,10 +36,21 @@ class Pen:
         self.on_append = on_append
 
     def begin(self, clear: b.CreatedClear, sealed: b.CreatedSealed) -> Live:
-        """Make and store an object's first entry."""
+        """Make and store an object's first entry.
+
+        Raises:
+            UsageError: this device's role in the fleet does not permit making objects.
+        """
         found = self.members.grant_under(clear.roots)
         assert found is not None, "the roots of a new object are this device's fleets"
         grant, roles = found
+        if not may_append(roles, Kind.CREATED):
+            names = ", ".join(role.value for role in roles)
+            raise UsageError(
+                f"This device may not make objects: its role in the fleet is {names}. Submit on an executor or "
+                "operator, or join with another role.",
+                Exit.REFUSED,
+            )
         record = make(Kind.CREATED, clear, sealed)
         entry = self._seal(None, (), grant, 0, 0, 0, True, (record,))
         live = self.spool.create(entry, roles, 0, True)

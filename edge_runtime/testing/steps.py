@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from types import TracebackType
 from typing import Any
 
 from ..base.errors import UsageError
+from ..base.foreign import contained
 from ..node.effects import StartStep
 from ..program.attempt import Attempt, enter_attempt
 from ..program.errors import Failure, classify_exception
 from ..program.results import encode_result
-
-
-class _Contained:
-    """Runs foreign code: what a step raises becomes a value, as in the daemon."""
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
-
-    def __enter__(self) -> _Contained:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
-        self.error = error
-        return isinstance(error, Exception)
 
 
 def run_step(start: StartStep) -> bytes | Failure:
@@ -37,7 +23,7 @@ def run_step(start: StartStep) -> bytes | Failure:
     """
     enter_attempt(Attempt(start.attempt.hex(), start.try_number, start.object.hex()))
     value: Any = None
-    with _Contained() as caught:
+    with contained() as caught:
         value = start.function(*start.arguments)
         if inspect.iscoroutine(value):
             value = _drive(value)

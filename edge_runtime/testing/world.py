@@ -26,7 +26,7 @@ from .timetable import Timetable
 
 RETRY_MS = 1 * SECOND_MS  # after a failed commit; the daemon waits as long
 # Rounds of turns without time going on: a node that asks to be called again for ever is a bug, and is told as one.
-ROUNDS_AT_ONCE = 100_000
+ROUNDS_AT_ONCE = 10_000
 
 Watcher = Callable[[Device, Sequence[e.Event], Turn], None]
 

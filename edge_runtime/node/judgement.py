@@ -187,6 +187,15 @@ class Judgement:
         """Return how many steps run on this device."""
         return sum(destination.in_flight for destination in self._destinations.values())
 
+    def recount(self) -> None:
+        """Count the steps that run anew, after a rollback: those that it undid never started."""
+        for destination in self._destinations.values():
+            destination.in_flight, destination.probe = 0, None
+        for object_id, path in self.parts.store.run(
+            "SELECT o.id, r.path FROM releases r JOIN objects o ON o.row = r.object ORDER BY r.object, r.path"
+        ).fetchall():
+            self.destination(call_name(path)).start(bytes(object_id) + path.encode())
+
     def is_final(self, live: Live, call: StepCall, event: StepEnded, age_ms: int) -> bool:
         """Say whether the body hears of an outcome, or the step is tried again."""
         outcome = Outcome(event.outcome)
@@ -289,6 +298,11 @@ class Judgement:
             for advert in self.parts.adverts.others()
             if leaf.name in advert.capabilities or any(name == leaf.name for name, _ in advert.intents)
         )
+
+
+def call_name(path: str) -> str:
+    """Return the call's name in a path `run/scope/name:counter`."""
+    return path.rpartition("/")[2].rpartition(":")[0]
 
 
 def _triggers_of(decision: Decision) -> tuple[Trigger, ...]:

@@ -7,9 +7,11 @@ a new one over the same store loses nothing: effects are derived again from the 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
+from ..base.foreign import contained
 from ..base.limits import DEATHS_MAX
 from ..base.moment import Moment
 from ..judge.outcomes import Outcome
@@ -72,8 +74,6 @@ class Node:
         parts.set_apps(apps)
         self.entropy = entropy
         self.parts = parts
-        self._taken: list[int] = []  # rows that the event being handled took from the agenda
-        self._looked_at: bytes | None = None  # the object of them that is being gone on with
         self.contacts = Contacts(parts, Reconciler(parts))
         self.custody = Custody(parts, self.contacts.devices)
         self.judgement = Judgement(parts, policy, self.contacts.devices)
@@ -127,7 +127,6 @@ class Node:
         parts.effects, parts.appended = [], []
         parts.touched.clear()
         parts.spool.changed.clear()
-        self._taken, self._looked_at = [], None
         self._dispatch(event)
         self._after(event)
         return Turn(len(parts.appended), parts.effects, None)
@@ -141,15 +140,10 @@ class Node:
         return None if due_ms is None else timeline.boot_ms_of(due_ms)
 
     def recover(self, objects: Sequence[bytes], reason: str) -> list[Effect]:
-        """After an event that raised was rolled back: drop what memory holds of it, set its object aside.
-
-        Where it raised while going on with what woke, only that object is to blame: the others are looked at again.
-        """
+        """After an event that raised was rolled back: drop what memory holds of it, set its objects aside."""
         self.forget_memory(objects)
         notes: list[Effect] = []
-        for row in self._taken:
-            self.parts.agenda.add(row)
-        for object_id in objects if self._looked_at is None else (self._looked_at,):
+        for object_id in objects:
             live = self.parts.spool.find(object_id)
             if live is not None:
                 self.parts.spool.park(live, f"quarantined: {reason[:200]}")
@@ -167,6 +161,7 @@ class Node:
         self.parts.members.reload()
         self.parts.adverts.reload()
         self.parts.facts.reload()
+        self.judgement.recount()
 
     # --- Events ---------------------------------------------------------------------------------------------------
 
@@ -208,13 +203,8 @@ class Node:
     def _after(self, event: e.Event) -> None:
         """Go on with what woke, push what is new to peers, tell waiters and followers."""
         parts = self.parts
-        self._taken = parts.agenda.take()
-        for row in self._taken:
-            live = self._find(row)
-            if live is not None:
-                self._looked_at = live.object
-                self.turner.go_on(live)
-        self._looked_at = None
+        for row in parts.agenda.take():
+            self._look(row)
         origin = event.contact if isinstance(event, e.Heard) else -1
         for live, entry in parts.appended:
             is_foreign = entry.author != parts.device
@@ -226,6 +216,24 @@ class Node:
         self.contacts.pump_all()
         self.asking.tell_waiters()
         parts.spool.shrink()
+
+    def _look(self, row: int) -> None:
+        """Go on with one object in a savepoint of its own: a mistake there is not what the event, or others, pay for."""
+        parts = self.parts
+        effects, appended = len(parts.effects), len(parts.appended)
+        parts.store.run("SAVEPOINT look")
+        with contained() as caught:
+            live = self._find(row)
+            if live is not None:
+                self.turner.go_on(live)
+        if isinstance(caught.error, sqlite3.OperationalError):
+            raise caught.error  # the disk, not the object
+        if caught.error is not None:
+            parts.store.run("ROLLBACK TO look")
+            found = parts.store.run("SELECT id FROM objects WHERE row = ?", (row,)).fetchone()
+            del parts.effects[effects:], parts.appended[appended:]
+            parts.effects.extend(self.recover([bytes(found[0])], f"{type(caught.error).__name__}: {caught.error}"))
+        parts.store.run("RELEASE look")
 
     def _on_append(self, live: Live, entry: Entry) -> None:
         self.parts.appended.append((live, entry))

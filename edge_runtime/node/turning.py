@@ -37,7 +37,7 @@ from ..program.errors import Nondeterminism
 from .custody import Custody
 from .effects import Note, Stage, StartStep, StopStep
 from .events import StepEnded
-from .judgement import Elsewhere, Go, Judgement, Pause
+from .judgement import Elsewhere, Go, Judgement, Pause, call_name
 from .parts import Parts
 from .shelving import Shelving
 from .spool import Flight, Live
@@ -99,7 +99,7 @@ class Turner:
         body = executed_body(flight, event, is_final, self.judgement.verdict_text)
         live.made.append(make(Kind.EXECUTED, b.Empty(), body))
         self.parts.note(Stage.EXECUTED, live, path=event.path, outcome=Outcome(event.outcome).name.lower())
-        self.judgement.learn(live, _name_in(event.path), event)
+        self.judgement.learn(live, call_name(event.path), event)
         if is_final and live.body is not None:
             self._deliver(live, _resumption_of(body, age_ms, self.parts.wall_ms))
         else:
@@ -386,11 +386,6 @@ def executed_body(flight: Flight, event: StepEnded, is_final: bool, verdict: str
         flight.attempt, event.try_number, event.path, flight.fingerprint, flight.effect, "", "", verdict,
         event.outcome, is_final, event.value, event.error, event.error_type, event.latency_ms, event.hint_ms, 0, "",
     )  # fmt: skip
-
-
-def _name_in(path: str) -> str:
-    """Return the call's name in a path `run/scope/name:counter`."""
-    return path.rpartition("/")[2].rpartition(":")[0]
 
 
 def _resumption_of(body: b.ExecutedSealed, age_ms: int, wall_ms: int) -> Resumption:

@@ -92,7 +92,7 @@ class Pen:
         if found is None:
             raise UsageError("This device is in none of the object's fleets.", Exit.REFUSED)
         parents = _choose_parents(history.heads, history.view.tip)
-        height = 1 + max(history.placed[parent].entry.height for parent in parents)
+        height = history.height_over(parents)
         epoch = history.view.epoch
         clear = read_clear(records[0]) if records[0].kind in (Kind.ACCEPTED, Kind.CLAIMED) else None
         if isinstance(clear, (b.AcceptedClear, b.ClaimedClear)):

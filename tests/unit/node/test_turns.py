@@ -115,11 +115,12 @@ def test_an_object_that_raises_is_set_aside_and_what_woke_it_and_the_others_go_o
 def test_steps_that_a_failed_commit_undid_take_no_place_for_ever() -> None:
     """At most 32 steps of a name and 256 in all run at once: counted from what runs, not from what was tried."""
     device = make_base()
-    event = e.Asked(7_000, c.Submit("greet", name="hello", labels=["x" * 120] * 60))
+    small, large = c.Submit("greet"), c.Submit("greet", labels=["x" * 120] * 60)
+    events = [e.Asked(7_000, small), *(e.Asked(7_001 + number, large) for number in range(9))]
     with full_disk(device.connection):
         for _ in range(300):
             with pytest.raises(StoreFailed):
-                run_turn(device.node, [event, event], device.read_moment)
+                run_turn(device.node, events, device.read_moment)
     assert device.node.judgement.flights_count() == 0
     device.submit("greet")
     assert device.node.judgement.flights_count() == 1

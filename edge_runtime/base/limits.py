@@ -39,6 +39,7 @@ DORMANCY_MS_MAX = 30 * DAY_MS  # forced expiry of a dormancy that names none
 # --- Conditions and triggers. Refused where written; void in an entry. ---
 CONDITION_DEPTH_MAX = 8
 CONDITION_NODES_MAX = 64
+LEAVES_MAX = 500  # things one sleep waits for by name; with more it also looks again each minute
 TRIGGER_NODES_MAX = 1_024  # a body may await many things at once, a leaf each; a record's bytes bind first
 CONDITION_TEXT_BYTES_MAX = 2 * KIB
 FACT_NAME_BYTES_MAX = 96
@@ -78,6 +79,9 @@ FRAME_BYTES_MAX = 65_535
 MESSAGE_BYTES_MAX = 256 * KIB  # may span frames; what a peer makes us gather
 REKEY_FRAMES = 65_536  # both sides count: at most 4 GiB under one key
 REKEY_MS = HOUR_MS  # the sender says when, for clocks differ: a key found in memory opens the past hour at most
+# In a certificate; more are not presented. All of them are what a stranger may make us hold: 32 KiB a handshake.
+CHANNEL_GRANTS_MAX = 8
+GOODBYE_BYTES_MAX = 200  # of a reason, for people; the rest is cut
 HANDSHAKE_MS_MAX = 10 * SECOND_MS
 HALF_OPEN_MAX = 32  # handshakes under way in all
 HALF_OPEN_PER_ADDRESS_MAX = 4
@@ -117,6 +121,10 @@ GOODBYE_MS_MAX = 2 * SECOND_MS
 # --- Control socket. ---
 CONTROL_LINE_BYTES_MAX = 256 * KIB
 CONTROL_CLIENTS_MAX = 64
+CONTROL_REQUESTS_MAX = 4_096  # of one client and not yet answered; one more is refused
+# Answers that a client does not read; then it is hung up on. The largest one is a capsule in hex: room for it.
+CONTROL_UNREAD_BYTES_MAX = 4 * OBJECT_BYTES_MAX + 4 * MIB
+ANSWER_BYTES_MAX = CONTROL_UNREAD_BYTES_MAX  # of one line that a client reads
 CANDIDATES_SHOWN_MAX = 10  # objects named when a reference is ambiguous
 SOCKET_PATH_BYTES_MAX = 100  # Linux takes 107 (sun_path); a longer one is hashed under the runtime directory
 QUERY_MS_MAX = 5_000
@@ -150,6 +158,8 @@ assert ARGUMENTS_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX
 assert ENTRY_BYTES_MAX < INBOX_BYTES_MAX
 assert ENTRY_BYTES_MAX <= ASIDE_BYTES_MAX
 assert OFFER_MS_MAX <= LIFETIME_MS_DEFAULT
+assert QUERY_BYTES_MAX <= CONTROL_UNREAD_BYTES_MAX
+assert 2 * ARGUMENTS_BYTES_MAX < CONTROL_LINE_BYTES_MAX, "arguments in hex must fit a request"
 assert DEATHS_ELSEWHERE < DEATHS_MAX
 assert DORMANCY_MS_MAX <= LIFETIME_MS_MAX
 assert RTO_MS_MIN <= RTO_MS_INITIAL <= RTO_MS_MAX

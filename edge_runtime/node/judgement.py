@@ -217,7 +217,7 @@ class Judgement:
         )
         if outcome is Outcome.OK and event.try_number == 1:
             self._rtos[name] = self.rto(name).after(event.latency_ms)  # Karn: no sample from a repeated request
-        if may_start:
+        if may_start or self.flights_count() == STEPS_IN_FLIGHT_MAX - 1:
             self.parts.agenda.wake_topic(f"fact:{SLOT_TOPIC}")
 
     def destination(self, name: str) -> Destination:

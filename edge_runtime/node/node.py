@@ -123,6 +123,8 @@ class Node:
         Any other exception is a bug: `turns.run_turn` rolls the event back and sets its objects aside.
         """
         parts = self.parts
+        if moment.trust != parts.timeline.moment.trust:
+            parts.agenda.wake_topic("fact:time.trust")
         parts.timeline.advance(moment)
         parts.effects, parts.appended = [], []
         parts.touched.clear()

@@ -64,7 +64,7 @@ class Shelving:
         found: tuple[str, ...] = ()
         trigger = trigger_of(dormancy.trigger)
         if trigger is not None:
-            next_age_ms = next_due_age_ms(trigger, age_ms)
+            next_age_ms = next_due_age_ms(trigger, age_ms, self.parts.timeline.moment)
             if next_age_ms is not None:
                 due_age_ms = min(due_age_ms, next_age_ms)
             found = topic_names(trigger)
@@ -87,9 +87,17 @@ class Shelving:
         return self.parts.spool.life_ms_of(live, live.state.history.created.lifetime_ms)
 
     def _timer_ms(self, live: Live) -> int | None:
-        """While steps run here, the body's own timers (a `wait_for`, a race with a sleep) are armed too."""
-        timers = live.body.timers() if live.body is not None else ()
-        return self.parts.spool.life_ms_of(live, timers[0].due_age_ms) if timers else None
+        """While steps run here, the body's own timers and conditions over time are armed too."""
+        body = live.body
+        if body is None:
+            return None
+        age_ms, moment = self.parts.spool.age_ms(live), self.parts.timeline.moment
+        dues = [timer.due_age_ms for timer in body.timers()[:1]]
+        for wait in body.condition_waits():
+            due_ms = next_due_age_ms(When(from_condition_tree(decode(wait.tree))), age_ms, moment)
+            if due_ms is not None and due_ms > age_ms:
+                dues.append(due_ms)
+        return self.parts.spool.life_ms_of(live, min(dues)) if dues else None
 
 
 def trigger_of(tree: bytes) -> Trigger | None:

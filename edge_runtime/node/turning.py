@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..base.errors import PeerError
-from ..base.limits import DORMANCY_MS_MAX, RESUMPTIONS_PER_TURN_MAX
+from ..base.limits import DORMANCY_MS_MAX, LEAVES_MAX, RESUMPTIONS_PER_TURN_MAX
 from ..judge.outcomes import Outcome
 from ..objects import bodies as b
 from ..objects.codec import encode
 from ..objects.kinds import Kind
 from ..objects.records import make
 from ..objects.script import Resumed, Resumption
-from ..objects.triggers import After, Any, OnSignal, Trigger, When, to_tree
+from ..objects.triggers import After, OnSignal, Trigger, When, any_of, to_tree
 from ..program.app import Intent
 from ..program.driver import (
     Again,
@@ -41,6 +41,9 @@ from .judgement import Elsewhere, Go, Judgement, Pause, call_name
 from .parts import Parts
 from .shelving import Shelving
 from .spool import Flight, Live
+
+# How long an object sleeps at most that waits for more things than one trigger holds.
+LOOK_AGAIN_MANY_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,14 +327,16 @@ class Turner:
         self._write_dormant(live, leaves, "; ".join(dict.fromkeys(reasons)), age_ms)
 
     def _write_dormant(self, live: Live, leaves: list[Trigger], reason: str, age_ms: int) -> None:
-        trigger: Trigger = leaves[0] if len(leaves) == 1 else Any(tuple(leaves))
-        tree = encode(to_tree(trigger)) if leaves else b"\xf6"
+        trigger = any_of(leaves[:LEAVES_MAX])
+        tree = encode(to_tree(trigger)) if trigger is not None else b"\xf6"
         reason = reason[:500]
         dormancy = live.state.content.dormancy
         if dormancy is not None and not live.made and (dormancy.trigger, dormancy.reason) == (tree, reason):
             return
         lifetime_ms = live.state.history.created.lifetime_ms
-        expires_ms = min(lifetime_ms, age_ms + DORMANCY_MS_MAX)
+        # What a body waits for beyond the bound of one trigger is looked at by time: a way out is never lost.
+        stay_ms = DORMANCY_MS_MAX if len(leaves) <= LEAVES_MAX else LOOK_AGAIN_MANY_MS
+        expires_ms = min(lifetime_ms, age_ms + stay_ms)
         record = make(Kind.DORMANT, b.DormantClear(expires_ms), b.DormantSealed(tree, reason))
         live.made.append(record)
         self.parts.note(Stage.JUDGED, live, action="dormancy", reason=reason)

@@ -1,0 +1,55 @@
+"""Facts: bounded, kept if a person set them, changed only when their value changes."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from edge_runtime.base.errors import Exit, UsageError
+from edge_runtime.base.limits import FACT_NAME_BYTES_MAX, FACT_VALUE_BYTES_MAX, FACTS_MAX
+from edge_runtime.node.facts import Facts
+from edge_runtime.node.store import Store
+
+
+@pytest.fixture
+def facts() -> Facts:
+    return Facts(Store.open(sqlite3.connect(":memory:", isolation_level=None)))
+
+
+def test_only_another_value_is_a_change(facts: Facts) -> None:
+    assert facts.put("door.open", True, "user", None, 1)
+    assert not facts.put("door.open", True, "user", None, 2)
+    assert facts.put("door.open", 1, "user", None, 3), "true and 1 are not the same"
+    assert facts.put("door.open", None, "user", None, 4)
+    assert not facts.put("door.open", None, "user", None, 5)
+    assert facts.all() == ()
+
+
+def test_what_a_person_set_outlives_the_process_and_what_a_sensor_read_does_not(facts: Facts) -> None:
+    facts.put("door.open", True, "user", 500, 1)
+    facts.put("battery.percent", 40.5, "sensor", None, 1)
+    again = Facts(facts.store)
+    assert [(fact.name, fact.value, fact.max_age_ms) for fact in again.all()] == [("door.open", True, 500)]
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("", 1), ("a b", 1), ("a..b", 1), ("x" * (FACT_NAME_BYTES_MAX + 1), 1), ("a.b", [1]), ("a.b", {"c": 1}),
+        ("a.b", "x" * (FACT_VALUE_BYTES_MAX + 1)), ("a.b", 2**70), ("a.b", float("nan")),
+    ],
+)  # fmt: skip
+def test_what_is_out_of_bounds_is_refused_and_nothing_changed(facts: Facts, name: str, value: object) -> None:
+    with pytest.raises(UsageError):
+        facts.put(name, value, "user", None, 1)  # type: ignore[arg-type]
+    assert facts.all() == () and Facts(facts.store).all() == ()
+
+
+def test_at_the_bound_a_new_name_is_refused_and_a_known_one_is_not(facts: Facts) -> None:
+    for number in range(FACTS_MAX):
+        facts.put(f"a.b{number}", number, "sensor", None, 1)
+    with pytest.raises(UsageError) as caught:
+        facts.put("one.more", 1, "sensor", None, 1)
+    assert caught.value.exit is Exit.REFUSED
+    assert facts.put("a.b0", 5, "sensor", None, 2)

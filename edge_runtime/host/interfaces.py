@@ -6,7 +6,7 @@ is a hint that it pays to look again; a spurious one costs a few packets, a miss
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import assert_never
@@ -142,6 +142,21 @@ class LinkTable:
     def get(self, index: int) -> Interface | None:
         """Return the interface with this index, or None if there is none now."""
         return self._interfaces.get(index)
+
+    def index_of(self, address: str) -> int:
+        """Return the index of the interface that has an address (text without scope), 0 if none is known."""
+        for interface in self.interfaces:
+            if any(found.text == address for found in interface.addresses):
+                return interface.index
+        return 0
+
+    def can_carry(self, names: Sequence[str]) -> bool:
+        """Say whether anything can be sent over one of these interfaces; for no names, over any but loopback."""
+        return any(
+            interface.has_carrier and interface.usable_addresses
+            and (interface.name in names if names else not interface.is_loopback)
+            for interface in self._interfaces.values()
+        )  # fmt: skip
 
     def observe(self, report: Report) -> list[LinkEvent]:
         """Take one report and return what it changed, in the order in which it happened."""

@@ -24,7 +24,7 @@ from ..objects.intents import hash256
 from .channel import Channel, Doorway, Ended, Identity, open_channel
 from .clock import Clock, boot_ms
 from .dialling import Dialler, Spawn, hint_of, instance_of
-from .interfaces import LinkChange, LinkEvent
+from .interfaces import LinkChange, LinkEvent, LinkTable
 from .listening import start_listening
 from .netlink import LinkListener
 from .statedir import StateDir
@@ -87,6 +87,7 @@ class Links:
         )
         self._servers: list[asyncio.Server] = []
         self._listener: LinkListener | None = None
+        self._table = LinkTable()
         self._discovery: Discovery | None = None
         self._looking: asyncio.Task[None] | None = None
         self._changing: asyncio.Task[None] | None = None
@@ -187,8 +188,7 @@ class Links:
         address, _, *rest = writer.get_extra_info("sockname")
         if not self._interfaces or (address == "127.0.0.1" and "lo" in self._interfaces):
             return True
-        index = self._interface_of(address.split("%")[0], rest[1] if rest else 0)
-        found = self._listener.table.get(index) if self._listener is not None else None
+        found = self._table.get((rest[1] if rest else 0) or self._table.index_of(address.split("%")[0]))
         return found is not None and found.name in self._interfaces
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -230,7 +230,7 @@ class Links:
         if not self._is_open:
             channel.abort()  # it was stopped during the handshake
             return
-        interface = self._interface_of(channel.local_address(), channel.local_scope())
+        interface = channel.local_scope() or self._table.index_of(channel.local_address())
         session = Session(self._next_number, channel, boot_ms(), initiated, interface, key)
         rival = next((item for item in self._sessions.values() if item.channel.peer == channel.peer), None)
         if rival is not None and not self._wins(session, rival):
@@ -331,6 +331,7 @@ class Links:
         except OSError as error:
             log.warning("links cannot be watched (%s): only configured peers are dialled", error)
             return
+        self._table = listener.table
         roots, device = self._membership.roots, self._membership.device
         card = Card(PROTOCOL_VERSION, hint_of(roots[0]) if roots else "none", hash256(device).hex()[:8])
         names = self._interfaces or None
@@ -346,6 +347,8 @@ class Links:
             self._drop_interface(event.index)
         if event.kind is LinkChange.ADDRESS_REMOVED and event.address is not None:
             self._drop_address(event.address)
+        if not self._table.can_carry(self._interfaces):
+            self._dialler.hold()
         if self._discovery is not None:
             await self._discovery.link_changed(event)
         if event.kind in (LinkChange.CARRIER_UP, LinkChange.ADDRESS_ADDED):
@@ -362,19 +365,14 @@ class Links:
                 self._lose(session, "the address went away")
 
     def _lose(self, session: Session, reason: str) -> None:
-        """A link is gone: nobody could hear a goodbye, so the connection is dropped; another link may lead there."""
-        self._retire(session, reason)
-        session.channel.abort()
-        self._dialler.lose(session.key, instance_of(session.channel.peer))
+        """A link is gone: nobody could hear a goodbye, so the connection is dropped.
 
-    def _interface_of(self, address: str, scope: int) -> int:
-        """Return the index of the interface that a local address is of, 0 if none is known."""
-        if scope:
-            return scope
-        for interface in self._listener.table.interfaces if self._listener is not None else ():
-            if any(found.text == address for found in interface.addresses):
-                return interface.index
-        return 0
+        Where another link is left, the peer is dialled anew: that may lead there.
+        """
+        self._retire(session, reason)
+        session.channel.vanish()
+        if self._table.can_carry(self._interfaces):
+            self._dialler.lose(session.key, instance_of(session.channel.peer))
 
     def _count(self, error: Exception) -> None:
         reason = error.reason if isinstance(error, PeerError) else type(error).__name__

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -23,17 +22,30 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..base.errors import PeerError
-from ..base.limits import FRAME_BYTES_MAX, GRANT_BYTES_MAX, HANDSHAKE_MS_MAX, MESSAGE_BYTES_MAX, REKEY_FRAMES
+from ..base.limits import (
+    CHANNEL_GRANTS_MAX,
+    FRAME_BYTES_MAX,
+    GOODBYE_BYTES_MAX,
+    GRANT_BYTES_MAX,
+    HANDSHAKE_MS_MAX,
+    MESSAGE_BYTES_MAX,
+    REKEY_FRAMES,
+    REKEY_MS,
+)
 from ..objects.codec import decode, encode
 from ..objects.keys import SigningKey, signature_holds
-from .noise import TAG_BYTES, Cipher, Handshake, public_of
+from .clock import boot_ms
+from .noise import KEY_BYTES, TAG_BYTES, Cipher, Handshake, public_of
 
 PROLOGUE = b"edge-runtime/1 channel 1"
 CERTIFICATE_PREFIX = b"edge-runtime/1/channel"
-TEXT_BYTES_MAX = FRAME_BYTES_MAX - TAG_BYTES - 1
-HANDSHAKE_FRAME_BYTES_MAX = 8 * 1024
-DATA, GOODBYE, CERTIFICATE = 0, 1, 2
-REASON_BYTES_MAX = 200
+TEXT_BYTES = FRAME_BYTES_MAX - TAG_BYTES - 1  # that fit one frame
+# What a stranger may make us hold. The first two messages have no payload, so their lengths are exact; the third has a
+# certificate at most: its envelope (two byte strings, heads) is below 256 bytes, and each grant's head is 3.
+FIRST_BYTES = KEY_BYTES
+SECOND_BYTES = 2 * KEY_BYTES + 2 * TAG_BYTES
+THIRD_BYTES = KEY_BYTES + 2 * TAG_BYTES + 256 + CHANNEL_GRANTS_MAX * (GRANT_BYTES_MAX + 3)
+DATA, GOODBYE, CERTIFICATE, REKEY = 0, 1, 2, 3
 # Unanswered bytes end a connection after this: a link that vanished without losing its carrier is noticed.
 USER_TIMEOUT_MS = 5_000
 KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_COUNT = 10, 3, 3
@@ -52,7 +64,9 @@ class Certificate(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
     device: Annotated[bytes, Meta(min_length=32, max_length=32)]
     signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
-    grants: Annotated[tuple[Annotated[bytes, Meta(max_length=GRANT_BYTES_MAX)], ...], Meta(max_length=8)]
+    grants: Annotated[
+        tuple[Annotated[bytes, Meta(max_length=GRANT_BYTES_MAX)], ...], Meta(max_length=CHANNEL_GRANTS_MAX)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,7 @@ class Identity:
     def certificate(self) -> bytes:
         """Return the certificate's bytes."""
         signature = self.key.sign(CERTIFICATE_PREFIX + public_of(self.static_secret))
-        body = Certificate(self.key.public, signature, self.grants[:8])
+        body = Certificate(self.key.public, signature, self.grants[:CHANNEL_GRANTS_MAX])
         return encode(msgspec.to_builtins(body, builtin_types=(bytes,)))
 
 
@@ -91,15 +105,21 @@ def check_certificate(data: bytes, static: bytes, authorise: Authorise) -> Certi
 
 
 class Channel:
-    """One open channel. Made by `open_channel`; one reader and one writer at a time."""
+    """One open channel. Made by `open_channel`; one reader and one writer at a time.
+
+    Keys change after REKEY_FRAMES, which both sides count, and after REKEY_MS, which the sender announces.
+    """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sending: Cipher, receiving: Cipher
-    ) -> None:
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sending: Cipher, receiving: Cipher,
+        now_ms: Callable[[], int],
+    ) -> None:  # fmt: skip
         self._reader = reader
         self._writer = writer
         self._sending = sending
         self._receiving = receiving
+        self._now_ms = now_ms
+        self._rekey_at_ms = now_ms() + REKEY_MS
         self._buffer = bytearray()
         self.peer = b""
         self.peer_grants: tuple[bytes, ...] = ()
@@ -113,29 +133,43 @@ class Channel:
             OSError: the connection is gone.
         """
         stream = b"".join(len(message).to_bytes(4, "big") + message for message in messages)
-        for at in range(0, len(stream), TEXT_BYTES_MAX):
-            self._write(DATA, stream[at : at + TEXT_BYTES_MAX])
+        for at in range(0, len(stream), TEXT_BYTES):
+            self._rekey_if_due()
+            self._write(DATA, stream[at : at + TEXT_BYTES])
             await self._writer.drain()
 
     async def receive(self) -> list[bytes]:
         """Return the messages that are complete after the next frame; an empty list at the end (see `ended`).
 
         Raises:
-            PeerError: what came is not authentic, or out of bounds. The channel is unusable.
+            PeerError: what came is not authentic, or out of bounds. Nothing more is received (`ended` is REFUSED, each
+                further call raises `closed`); the caller aborts the channel.
         """
-        while True:
-            kind, text = await self._read()
-            if kind is None:
-                return []
-            if kind == GOODBYE:
-                self.ended, self.reason = Ended.GOODBYE, text[:REASON_BYTES_MAX].decode(errors="replace")
-                return []
-            if kind != DATA:
-                raise PeerError("frame", f"type {kind}")
+        if self.ended is Ended.REFUSED:
+            raise PeerError("closed", self.reason)
+        try:
+            while self.ended is None:
+                found = await self._receive()
+                if found:
+                    return found
+        except PeerError as error:
+            self.ended, self.reason = Ended.REFUSED, error.reason
+            self._buffer.clear()
+            raise
+        return []
+
+    async def _receive(self) -> list[bytes]:
+        kind, text = await self._read()
+        if kind == GOODBYE:
+            self.ended, self.reason = Ended.GOODBYE, text[:GOODBYE_BYTES_MAX].decode(errors="replace")
+        elif kind == REKEY:
+            self._receiving.rekey()
+        elif kind == DATA:
             self._buffer += text
-            found = self._take_messages()
-            if found:
-                return found
+            return self._take_messages()
+        elif kind is not None:
+            raise PeerError("frame", f"type {kind}")
+        return []
 
     def _take_messages(self) -> list[bytes]:
         found: list[bytes] = []
@@ -152,7 +186,7 @@ class Channel:
     def say_goodbye(self, reason: str) -> None:
         """Write an authenticated goodbye; the peer knows then that nothing was cut off."""
         if self.ended is None and not self._writer.is_closing():
-            self._write(GOODBYE, reason.encode()[:REASON_BYTES_MAX])
+            self._write(GOODBYE, reason.encode()[:GOODBYE_BYTES_MAX])
 
     async def close(self, reason: str = "closed") -> None:
         """Say goodbye and close; waits for the transport at most a second."""
@@ -168,21 +202,6 @@ class Channel:
         """Drop the connection at once: the link is gone, nobody could hear a goodbye."""
         self._writer.transport.abort()
 
-    def vanish(self) -> None:
-        """Drop the connection without a packet on its link, which is down.
-
-        A FIN or RST into a dead link would leave an unanswered neighbour entry, and the kernel asks again for that once
-        a second only: the link's return would cost a second (measured: contact after 830 ms, not 20). So what the
-        kernel still sends goes to loopback, where nobody has the address.
-        """
-        found = self._writer.get_extra_info("socket")
-        try:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        except (AttributeError, OSError):
-            pass  # before Linux 5.7 only root may: then the return is slower
-        self.abort()
-
     def local_address(self) -> str:
         """Return this end's address, without its scope."""
         found = self._writer.get_extra_info("sockname")
@@ -197,6 +216,13 @@ class Channel:
         """Return the other end's address, for people."""
         found = self._writer.get_extra_info("peername")
         return f"{found[0]}:{found[1]}" if found else ""
+
+    def _rekey_if_due(self) -> None:
+        now_ms = self._now_ms()
+        if now_ms >= self._rekey_at_ms:
+            self._rekey_at_ms = now_ms + REKEY_MS
+            self._write(REKEY, b"")
+            self._sending.rekey()
 
     def _write(self, kind: int, text: bytes) -> None:
         sealed = self._sending.encrypt(bytes((kind,)) + text)
@@ -221,9 +247,14 @@ class Channel:
 
 async def open_channel(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, identity: Identity, authorise: Authorise,
-    is_initiator: bool,
+    is_initiator: bool, now_ms: Callable[[], int] = boot_ms,
 ) -> Channel:  # fmt: skip
     """Shake hands and verify each other; nothing is said before both sides are verified.
+
+    Args:
+        identity: who this device is. authorise: whom it lets in.
+        is_initiator: who dialled.
+        now_ms: a monotonic clock, for the hour of a key.
 
     Raises:
         PeerError: the peer broke the handshake, is not who it says, or may not connect.
@@ -233,22 +264,21 @@ async def open_channel(
     async with asyncio.timeout(HANDSHAKE_MS_MAX / 1000):
         handshake = Handshake(is_initiator, identity.static_secret, os.urandom(32), PROLOGUE)
         if is_initiator:
-            return await _initiate(reader, writer, identity, authorise, handshake)
-        return await _respond(reader, writer, identity, authorise, handshake)
+            return await _initiate(reader, writer, identity, authorise, handshake, now_ms)
+        return await _respond(reader, writer, identity, authorise, handshake, now_ms)
 
 
 async def _initiate(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, identity: Identity, authorise: Authorise,
-    handshake: Handshake,
+    handshake: Handshake, now_ms: Callable[[], int],
 ) -> Channel:  # fmt: skip
     _write_raw(writer, handshake.write())
-    if handshake.read(await _read_raw(reader)):
-        raise PeerError("handshake", "message 2 has a payload")
+    handshake.read(await _read_raw(reader, SECOND_BYTES, SECOND_BYTES))
     _write_raw(writer, handshake.write(identity.certificate()))
-    channel = Channel(reader, writer, *handshake.split())
+    channel = Channel(reader, writer, *handshake.split(), now_ms)
     kind, text = await channel._read()
     if kind != CERTIFICATE:
-        reason = text[:REASON_BYTES_MAX].decode(errors="replace") if kind == GOODBYE else "hung up"
+        reason = text[:GOODBYE_BYTES_MAX].decode(errors="replace") if kind == GOODBYE else "hung up"
         raise PeerError("refused", reason)
     _adopt(channel, check_certificate(text, handshake.remote_static, authorise))
     return channel
@@ -256,13 +286,13 @@ async def _initiate(
 
 async def _respond(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, identity: Identity, authorise: Authorise,
-    handshake: Handshake,
+    handshake: Handshake, now_ms: Callable[[], int],
 ) -> Channel:  # fmt: skip
-    handshake.read(await _read_raw(reader))
+    handshake.read(await _read_raw(reader, FIRST_BYTES, FIRST_BYTES))
     _write_raw(writer, handshake.write())
-    text = handshake.read(await _read_raw(reader))
+    text = handshake.read(await _read_raw(reader, SECOND_BYTES - KEY_BYTES, THIRD_BYTES))
     certificate = check_certificate(text, handshake.remote_static, authorise)
-    channel = Channel(reader, writer, *handshake.split())
+    channel = Channel(reader, writer, *handshake.split(), now_ms)
     _adopt(channel, certificate)
     channel._write(CERTIFICATE, identity.certificate())
     return channel
@@ -276,12 +306,12 @@ def _write_raw(writer: asyncio.StreamWriter, message: bytes) -> None:
     writer.write(len(message).to_bytes(2, "big") + message)
 
 
-async def _read_raw(reader: asyncio.StreamReader) -> bytes:
-    """Read one handshake message; what a stranger may make us hold is small."""
+async def _read_raw(reader: asyncio.StreamReader, least: int, most: int) -> bytes:
+    """Read one handshake message; one whose length cannot be is refused before its bytes are waited for."""
     try:
         length = int.from_bytes(await reader.readexactly(2), "big")
-        if length > HANDSHAKE_FRAME_BYTES_MAX:
-            raise PeerError("handshake", "too long")
+        if not least <= length <= most:
+            raise PeerError("handshake", "a length that no such message has")
         return await reader.readexactly(length)
     except asyncio.IncompleteReadError:
         raise PeerError("handshake", "hung up") from None

@@ -3,8 +3,8 @@
 Written here because no maintained Python implementation exists, and TLS in the standard library can neither meet an
 unknown peer nor live without a clock. Any failure closes a handshake or a cipher for good.
 
-Source: The Noise Protocol Framework, revision 34; tested on the public vectors of cacophony and snow, and against
-the package `noiseprotocol`.
+Source: The Noise Protocol Framework, revision 34; `tests/interop` holds it against the public vectors of flynn/noise
+and against the package `noiseprotocol`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KEY_BYTES = 32
 TAG_BYTES = 16
 HASH_BYTES = 64
 BLOCK_BYTES = 128  # of BLAKE2b, for HMAC
-NONCE_MAX = 2**64 - 1  # reserved for rekey (section 5.1)
+LAST_NONCE = 2**64 - 1  # reserved for rekey (section 5.1)
 
 # The three messages of XX (section 7.5), as tokens.
 XX = (("e",), ("e", "ee", "s", "es"), ("s", "se"))
@@ -109,11 +109,11 @@ class Cipher:
 
     def rekey(self) -> None:
         """Replace the key by a one-way function of it (section 4.2, default REKEY)."""
-        zeros = bytes(KEY_BYTES)
-        self._key = crypto_aead_chacha20poly1305_ietf_encrypt(zeros, None, self._nonce(NONCE_MAX), self._key)[:KEY_BYTES]
+        nonce = self._nonce(LAST_NONCE)
+        self._key = crypto_aead_chacha20poly1305_ietf_encrypt(bytes(KEY_BYTES), None, nonce, self._key)[:KEY_BYTES]
 
     def _check(self) -> None:
-        if self._is_closed or self.nonce >= NONCE_MAX:
+        if self._is_closed or self.nonce >= LAST_NONCE:
             raise PeerError("decrypt", "the session is closed")
 
     @staticmethod
@@ -159,8 +159,21 @@ class Handshake:
         return self._h
 
     def write(self, payload: bytes = b"") -> bytes:
-        """Return this side's next message."""
+        """Return this side's next message.
+
+        Raises:
+            PeerError: `handshake`: a key that the peer sent is of small order. The handshake is closed.
+        """
         self._begin(is_writing=True)
+        try:
+            message = self._write(payload)
+        except PeerError:
+            self._is_closed = True
+            raise
+        self._turn += 1
+        return message
+
+    def _write(self, payload: bytes) -> bytes:
         parts: list[bytes] = []
         for token in self._tokens():
             if token == "e":
@@ -174,7 +187,6 @@ class Handshake:
             else:
                 self._mix_token(token)
         parts.append(self._encrypt(payload))
-        self._turn += 1
         return b"".join(parts)
 
     def read(self, message: bytes) -> bytes:

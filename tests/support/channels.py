@@ -59,9 +59,7 @@ async def open_pair(
     """Return the channels of two devices that let each other in; the first one dialled."""
     async with asyncio.TaskGroup() as group:
         opened = [
-            group.create_task(
-                open_channel(end.reader, end.writer, identity, admit(other), is_initiator, now_ms)
-            )
+            group.create_task(open_channel(end.reader, end.writer, identity, admit(other), is_initiator, now_ms))
             for end, identity, other, is_initiator in (
                 (ends[0], first, second, True),
                 (ends[1], second, first, False),

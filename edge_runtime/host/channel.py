@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -201,6 +202,21 @@ class Channel:
     def abort(self) -> None:
         """Drop the connection at once: the link is gone, nobody could hear a goodbye."""
         self._writer.transport.abort()
+
+    def vanish(self) -> None:
+        """Drop the connection without a packet on its link, which is down.
+
+        A FIN or RST into a dead link would leave an unanswered neighbour entry, and the kernel asks again for that once
+        a second only: the link's return would cost a second (measured: contact after 830 ms, not 20). So what the
+        kernel still sends goes to loopback, where nobody has the address.
+        """
+        found = self._writer.get_extra_info("socket")
+        try:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except (AttributeError, OSError):
+            pass  # before Linux 5.7 only root may: then the return is slower
+        self.abort()
 
     def local_address(self) -> str:
         """Return this end's address, without its scope."""

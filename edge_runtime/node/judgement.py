@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ..base.errors import PeerError
-from ..base.limits import DESTINATIONS_MAX, STEPS_IN_FLIGHT_MAX
+from ..base.limits import DEATHS_ELSEWHERE, DESTINATIONS_MAX, STEPS_IN_FLIGHT_MAX
 from ..judge.backoff import Failure, seed_of
 from ..judge.evaluate import Action, Decision, StepCase, evaluate_step
 from ..judge.outcomes import FINAL, Outcome
@@ -160,9 +160,10 @@ class Judgement:
         memory = content.steps.get(call.path)
         failure, try_number = None, 1 + (memory.tries if memory is not None else 0)
         if memory is not None and memory.age_ms > live.state.resumed_age_ms:
-            failure = Failure(
-                Outcome(memory.outcome), memory.in_a_row, memory.age_ms, memory.hint_ms, memory.deaths
-            )
+            deaths = memory.deaths
+            if deaths == DEATHS_ELSEWHERE and memory.died_at != self.parts.device:
+                deaths -= 1  # this is the elsewhere: here it is tried, or the object would go to and fro for ever
+            failure = Failure(Outcome(memory.outcome), memory.in_a_row, memory.age_ms, memory.hint_ms, deaths)
         left = content.attempts_max - content.attempts if content.attempts_max else None
         case = StepCase(
             content.intent, tuple(sorted(needs)), self._is_member(live), failure,

@@ -220,7 +220,7 @@ class Node:
         parts.spool.shrink()
 
     def _look(self, row: int) -> None:
-        """Go on with one object in a savepoint of its own: a mistake there is not what the event, or others, pay for."""
+        """Go on with one object in a savepoint of its own: neither the event nor others pay for a mistake there."""
         parts = self.parts
         effects, appended = len(parts.effects), len(parts.appended)
         parts.store.run("SAVEPOINT look")

@@ -58,6 +58,7 @@ class StepMemory:
     age_ms: int = 0
     hint_ms: int | None = None
     deaths: int = 0
+    died_at: bytes = b""  # device of the newest death
     in_a_row: int = 0  # same outcome so many times in a row
     error: str = ""
 
@@ -97,7 +98,9 @@ class Content:
     last_age_ms: int = 0
     last_wall_ms: int = 0
     is_opaque: bool = False  # a turn on the chain has a kind that this version does not know
-    is_withheld: bool = False  # a sealed part cannot be read here
+    is_withheld: bool = False  # a sealed part cannot be read here, or an input that was taken is not here
+    # Inputs that a turn took and that are not here (yet): a turn's past need not hold all it took.
+    awaited: list[bytes] = field(default_factory=list)
 
 
 class ObjectState:
@@ -119,28 +122,27 @@ class ObjectState:
         self.content = Content()
         self.inputs: list[Input] = []
         self.cancels: list[bytes] = []
-        self._words: list[tuple[int, bytes, int]] = []
+        self._words: list[tuple[int, bytes, int, int]] = []
         self.resumed_age_ms = -1
-        self._apply_turn(first)
+        self._refold()
 
     @property
     def holding(self) -> int | None:
-        """The newest operator's word by (height, entry id), or None."""
-        return max(self._words)[2] if self._words else None
+        """The newest operator's word by (height, entry id, place in it), or None."""
+        return max(self._words)[3] if self._words else None
 
     def add(self, entry: Entry, roles: Sequence[Role]) -> Placed:
         """Place an entry whose parents are here, and bring the state up to date."""
         placed, grows = self.history.add(entry, roles)
         if placed.void:
-            # A void entry cannot change what rules, but its view may join two branches that were apart.
-            if not grows:
-                self._refold()
-            return placed
+            return placed  # it cannot change what rules: the view of its past is part of the whole already
         if entry.is_input:
             self._apply_input(entry)
-        if not grows:
+            if self.content.awaited and any(ref[:-2] == entry.id for ref in self.content.awaited):
+                self._refold()
+        elif not grows:
             self._refold()
-        elif not entry.is_input and self.history.view.tip == entry.id:
+        elif self.history.view.tip == entry.id:
             self._apply_turn(entry)
         return placed
 
@@ -181,7 +183,8 @@ class ObjectState:
     def _refold(self) -> None:
         self.content = Content()
         for entry in self.history.chain():
-            self._apply_turn(entry)
+            if not self.history.placed[entry.id].void:  # the first one may be
+                self._apply_turn(entry)
 
     def _apply_input(self, entry: Entry) -> None:
         for index, record in enumerate(entry.records):
@@ -198,7 +201,7 @@ class ObjectState:
                 case Kind.HOLDING:
                     clear = read_clear(record)
                     assert isinstance(clear, b.HoldingClear)
-                    self._words.append((entry.height, entry.id, clear.what))
+                    self._words.append((entry.height, entry.id, index, clear.what))
                     if clear.what == 2:
                         self.resumed_age_ms = max(self.resumed_age_ms, entry.age_ms)
                 case _:
@@ -292,14 +295,18 @@ class ObjectState:
         memory.tries, memory.outcome, memory.age_ms = body.try_number, body.outcome, entry.age_ms
         memory.hint_ms, memory.error = body.hint_ms, body.error
         memory.deaths += body.deaths
+        memory.died_at = entry.author if body.deaths else memory.died_at
 
     def _apply_took(self, body: b.TookSealed, entry: Entry) -> None:
         c = self.content
         match b.Took(body.what):
             case b.Took.INPUT:
                 c.taken[body.ref] = None
-                value = next((item.value for item in self._all_inputs() if item.ref == body.ref), b"\xf6")
-                self._resume(entry, Resumed.INPUT, body.path, value=value)
+                found = next((item for item in self.inputs if item.ref == body.ref), None)
+                if found is None:
+                    c.awaited.append(body.ref)
+                    c.is_withheld = True
+                self._resume(entry, Resumed.INPUT, body.path, value=b"\xf6" if found is None else found.value)
             case b.Took.CANCEL:
                 c.taken[body.ref] = None
                 self._resume(entry, Resumed.CANCEL, "")
@@ -309,9 +316,6 @@ class ObjectState:
                 self._resume(entry, Resumed.CONDITION, body.path)
             case b.Took.OBJECT:
                 self._resume(entry, Resumed.OBJECT, body.path)
-
-    def _all_inputs(self) -> list[Input]:
-        return self.inputs
 
     def _resume(
         self, entry: Entry, what: Resumed, path: str, value: bytes = b"", fingerprint: bytes = b"",

@@ -8,7 +8,8 @@ a line `----`, and what happened: one line for each device and object, its stage
     submit A NAME intent=I [needs=x,y] [lifetime=1h] [KEY=VALUE as arguments]
     link A B up [20s] | link A B down      with a time: up for so long, then down
     run 1h | crash A [power] | restart A | step NAME takes 30s | step NAME fails unreachable busy
-    signal A OBJECT NAME VALUE | fact A NAME VALUE | hold|release|cancel|resume|claim A OBJECT | hold|release A | hand A OBJECT TO
+    signal A OBJECT NAME VALUE | fact A NAME VALUE | hand A OBJECT TO
+    hold|release|cancel|resume|claim A OBJECT | hold|release A
     show A OBJECT | did        who has custody and how it stands; how often each step was done
 """
 
@@ -29,6 +30,7 @@ from tests.support.world_app import Doings, make_app
 from tests.support.world_checks import WorldChecks
 
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+ASKED = {"hold": c.Hold, "release": c.Release, "cancel": c.Cancel, "resume": c.Resume, "claim": c.Claim}
 NOTHING = "(nothing)"
 CUT = "----"
 
@@ -86,7 +88,8 @@ class Theatre:
         """The world; it is made by the first command that needs it."""
         if self._world is None:
             app = make_app(self.doings)
-            self._world = World(*(DevicePlan(name, **plan) for name, plan in self.plans.items()), apps=[app], seed=self.seed)
+            plans = [DevicePlan(name, **plan) for name, plan in self.plans.items()]
+            self._world = World(*plans, apps=[app], seed=self.seed)
             self._checks = WorldChecks(self._world)
             self._world.watchers.append(self._watch)
         return self._world
@@ -160,9 +163,8 @@ class Theatre:
                     device.ask(c.Hold())
                 case "release", []:
                     device.ask(c.Release())
-                case ("hold" | "release" | "cancel" | "resume" | "claim"), [name]:
-                    kinds = {"hold": c.Hold, "release": c.Release, "cancel": c.Cancel, "resume": c.Resume, "claim": c.Claim}
-                    device.ask(kinds[word](name))
+                case _, [name] if word in ASKED:
+                    device.ask(ASKED[word](name))
                 case _:
                     raise ValueError(f"no command of a play: {word} {device.name} {' '.join(words)}")
         except UsageError as error:
@@ -180,8 +182,11 @@ class Theatre:
 
     def _show(self, device: Device, name: str) -> None:
         shown = device.show(name)
-        how = f"{shown['end']} {json.dumps(shown['result'] or shown['error'])}" if shown["end"] else shown["reason"] or ""
-        self.extra.append(f"{device.name} {name} is {shown['status']} with {shown['custodian_name']}: {how}".rstrip(": "))
+        how = shown["reason"] or ""
+        if shown["end"]:
+            how = f"{shown['end']} {json.dumps(shown['result'] or shown['error'])}"
+        line = f"{device.name} {name} is {shown['status']} with {shown['custodian_name']}: {how}"
+        self.extra.append(line.rstrip(": "))
 
     # --- What happened --------------------------------------------------------------------------------------------
 

@@ -21,7 +21,9 @@ from edge_runtime.objects.intents import hash256
 from edge_runtime.testing import Device, World
 
 # Columns of `shelf` that decide something; `reason` names peers as they were called when it was written.
-SHELF = "status, intent, name, holder, is_mine, ended, ended_ms, class, root, is_open, deadline_ms, heads, entries, bytes"
+SHELF = (
+    "status, intent, name, holder, is_mine, ended, ended_ms, class, root, is_open, deadline_ms, heads, entries, bytes"
+)
 
 
 class WorldChecks:
@@ -115,7 +117,8 @@ class WorldChecks:
         copy = sqlite3.connect(":memory:", isolation_level=None)
         device.connection.backup(copy)
         store = Store.open(copy)
-        settings = Settings(device.name, tuple(sorted(device.plan.has)), (), b"\x00" * 8, f"{device.name}-{device.boots}")
+        boot_id = f"{device.name}-{device.boots}"
+        settings = Settings(device.name, tuple(sorted(device.plan.has)), (), b"\x00" * 8, boot_id)
         with store.transaction():
             store.clear_derived()
             Node(

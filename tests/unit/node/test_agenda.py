@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_runtime.node import commands as c
+from edge_runtime.node import events as e
 from edge_runtime.node.agenda import LOOKS_PER_EVENT
 from edge_runtime.testing import Device, World
 from tests.support.world_app import Doings, make_app
@@ -19,7 +20,9 @@ def crowd() -> tuple[World, Device, Doings]:
     world = World("base", apps=[make_app(doings)])
     device = world.device("base")
     for number in range(MANY - 3):
-        device.submit("nap", {"seconds": 30 * 86_400 - 1 - number % 60})
+        nap = c.Submit("nap", {"seconds": 30 * 86_400 - 1 - number % 60})
+        device.inbox.append(e.Asked(1_000_000 + number, nap))
+    world.run()
     for number in range(3):
         device.submit("guard", name=f"guard{number}")
     world.run()

@@ -126,7 +126,7 @@ def test_a_peer_of_another_fleet_is_sent_away() -> None:
 def test_a_transfer_that_is_cut_again_and_again_comes_to_its_end() -> None:
     """What was received is committed with its turn; a lost contact goes on at the next one."""
     world = make_world("base", "drone")
-    for number in range(300):
+    for _ in range(300):
         world.device("base").submit("nap", {"seconds": 86_400}, labels=["x" * 100] * 8)
     drone = world.device("drone")
     counts = []
@@ -142,7 +142,7 @@ def test_a_transfer_that_is_cut_again_and_again_comes_to_its_end() -> None:
 def test_what_is_handed_to_a_slow_channel_is_bounded() -> None:
     world = make_world("base", "drone")
     base = world.device("base")
-    for number in range(800):
+    for _ in range(800):
         base.submit("nap", {"seconds": 86_400}, labels=["x" * 100] * 8)
     peaks: list[int] = []
     world.watchers.append(
@@ -191,8 +191,9 @@ def test_a_turn_of_one_who_has_no_custody_is_stored_and_void() -> None:
     key = open_liar(world, base)
     grant = issue_grant(base.root_keys[0], key.public, (Role.EXECUTOR,), 0)
     heads = live.state.history.heads
+    height = like.height + 1
     forged = seal(
-        key, Draft(live.object, tuple(heads), grant.id, b"\x00" * 8, 1, like.height + 1, 0, 0, like.trust, 0, True, like.records)
+        key, Draft(live.object, tuple(heads), grant.id, b"\x00" * 8, 1, height, 0, 0, like.trust, 0, True, like.records)
     )  # fmt: skip
     turn(base, e.Heard(LIAR, Entries(live.object, (grant.raw,), (), 0, True), (forged,)))
     rows = [row for row in base.trace("nap") if row["device"] == key.public.hex()]

@@ -77,6 +77,23 @@ def test_an_operator_claims_what_a_lost_device_held_and_its_late_work_does_not_r
     assert len(dict.fromkeys(attempt for attempt, _ in doings.done)) == 1, "one key, so one effect where it is kept"
 
 
+def test_a_step_that_killed_its_process_twice_is_tried_once_elsewhere_and_not_handed_to_and_fro() -> None:
+    """Behaviour: 6.15. Found by seed 555: each of two devices handed the object back at once, for ever."""
+    plans = [DevicePlan(name, has=("camera",)) for name in ("one", "two")]
+    doings = Doings()
+    world = World(*plans, apps=[make_app(doings)])
+    world.link("one", "two", up=True)
+    world.takes("shoot", minutes=1)
+    world.device("one").submit("shoot", name="survey")
+    for _ in range(2):
+        world.run(seconds=30)
+        world.crash("one")
+    world.run(hours=1)
+    shown = world.device("one").show("survey")
+    assert (shown["end"], shown["custodian_name"], shown["epoch"]) == ("completed", "two", 1)
+    assert len(doings.done) == 3
+
+
 def test_an_executor_may_not_claim() -> None:
     world = World("base", DevicePlan("drone", roles=("executor",)), apps=[make_app(Doings())])
     world.device("base").submit("nap", name="nap")

@@ -6,8 +6,18 @@ import pytest
 
 from edge_runtime.base.errors import PeerError
 from edge_runtime.base.limits import HEADS_PER_MESSAGE_MAX
-from edge_runtime.node.messages import Adverts, Entries, Head, Heads, Hello, Message, Refuse, Want
-from edge_runtime.node.messages import decode_message, encode_message
+from edge_runtime.node.messages import (
+    Adverts,
+    Entries,
+    Head,
+    Heads,
+    Hello,
+    Message,
+    Refuse,
+    Want,
+    decode_message,
+    encode_message,
+)
 from edge_runtime.objects.codec import encode
 
 HASH = bytes(range(32))

@@ -133,7 +133,8 @@ def test_a_restart_loses_no_sleeper_and_wakes_none(world: World, base: Device) -
     world.crash("base")
     world.run()
     after = base.show("nap")
-    assert [after[key] for key in ("status", "waits", "entries")] == [before[key] for key in ("status", "waits", "entries")]
+    for key in ("status", "waits", "entries"):
+        assert after[key] == before[key]
     world.run(minutes=29)
     assert base.show("nap")["status"] == "dormant"
     world.run(minutes=1)

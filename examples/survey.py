@@ -26,9 +26,10 @@ PNG_START = b"\x89PNG\r\n\x1a\n"
 
 @dataclass
 class Area:
-    """What to survey: image files, how long one photograph takes, and where the report goes."""
+    """What to survey: image files of a folder, how long one photograph takes, and where the report goes."""
 
-    images: list[str]
+    folder: str
+    files: list[str]
     seconds_each: float
     url: str
 
@@ -70,16 +71,16 @@ def measure(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
-def shoot(file: str, seconds: float) -> Shot:
+def shoot(folder: str, file: str, seconds: float) -> Shot:
     """Read, hash and measure one image."""
-    log_start(f"shoot {Path(file).name}")
+    log_start(f"shoot {file}")
     try:
-        data = Path(file).read_bytes()
+        data = Path(folder, file).read_bytes()
     except OSError as error:
         raise TerminalError(f"{file}: {error.strerror}") from error
     time.sleep(seconds)  # the lens takes its time
     width, height = measure(data)
-    return Shot(Path(file).name, len(data), hashlib.sha256(data).hexdigest(), width, height)
+    return Shot(file, len(data), hashlib.sha256(data).hexdigest(), width, height)
 
 
 def deliver(url: str, shots: list[Shot]) -> str:
@@ -98,8 +99,8 @@ async def survey_area(ctx: Context, area: Area) -> dict[str, object]:
     """Photograph each image, sleep, wait until `survey.go` is true, deliver, and return the receipt."""
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(ctx.run("shoot", shoot, file, area.seconds_each, needs={"camera"}))
-            for file in area.images
+            group.create_task(ctx.run("shoot", shoot, area.folder, file, area.seconds_each, needs={"camera"}))
+            for file in area.files
         ]
     shots = [task.result() for task in tasks]
     ctx.publish("shots", len(shots))

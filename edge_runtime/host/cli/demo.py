@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import sys
 import tempfile
+from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ from ...base.errors import Exit, UsageError
 from ..demo.story import Story
 
 
-def run_demo(options: Any) -> int:
+def run_demo(options: Namespace) -> int:
     """Tell the story; return 0 if every check holds.
 
     Raises:
@@ -21,10 +25,10 @@ def run_demo(options: Any) -> int:
     images = Path(options.input) if options.input else None
     if images is not None and not images.is_dir():
         raise UsageError(f"--input {images}: not a folder. Give one with PNG or JPEG files.")
-    folder = Path(options.keep) if options.keep else Path(tempfile.mkdtemp(prefix="edge-demo-"))
-    if options.keep and folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"--keep {folder}: it is not empty. Give a new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _make_keep(Path(options.keep)) if options.keep else Path(tempfile.mkdtemp(prefix="edge-demo-"))
+    # Whoever ends the demo early must not be left with three daemons: the `finally` runs for these too.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     story = Story(folder, images, lambda *line: _tell(options.json, *line))
     try:
         if not story.images:
@@ -41,6 +45,17 @@ def run_demo(options: Any) -> int:
     return int(Exit.OK if found["ok"] else Exit.FAILED)
 
 
+def _make_keep(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"--keep {folder}: {error.strerror}. Give a new folder.") from None
+    if not is_empty:
+        raise UsageError(f"--keep {folder}: it is not empty. Give a new folder.")
+    return folder
+
+
 def _tell(is_json: bool, seconds: float, who: str, stage: str, why: str) -> None:
     if is_json:
         print(json.dumps({"s": round(seconds, 2), "who": who, "stage": stage, "why": why}), flush=True)
@@ -55,3 +70,6 @@ def _conclude(found: dict[str, Any]) -> None:
     word = "Every claim holds" if found["ok"] else "A claim does not hold"
     print(f"\n{word}: {found['entries']} entries, {found['steps']} steps, {found['seconds']} s.")
     print("Next: write your own handler, see README.md.")
+
+
+COMMANDS: dict[str, Callable[[Namespace], int]] = {"demo": run_demo}

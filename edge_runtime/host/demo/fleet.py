@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...base.errors import Exit, UsageError
 from ...client import BlockingClient
 
-STEP_S = 20.0
+WAIT_S = 20.0  # ten times what the slowest board took for any one thing that is waited for
+STOP_S = 10.0
 LOOK_S = 0.03
 
 
-def wait_for(check: Callable[[], Any], what: str, seconds: float = STEP_S) -> Any:
+def wait_for(check: Callable[[], Any], what: str, seconds: float = WAIT_S) -> Any:
     """Return the first true answer of a check.
 
     Raises:
@@ -49,7 +50,7 @@ class Device:
         self.options = options
         self.env = {**os.environ, **env, "EDGE_SURVEY_DEVICE": name}
         self.process: subprocess.Popen[bytes] | None = None
-        self._log = open(folder / f"{name}.log", "ab")
+        self._log = folder / f"{name}.log"
 
     def command(self, *words: str) -> dict[str, Any]:
         """Run one command of the tool on this device and return its JSON."""
@@ -61,14 +62,22 @@ class Device:
         return answer
 
     def start(self) -> None:
-        """Start the daemon and wait for `ready`."""
+        """Start the daemon and wait for `ready`.
+
+        Raises:
+            UsageError: it ended, or said nothing in time; names its log.
+        """
         argv = [sys.executable, "-m", "edge_runtime", "run", "--state", str(self.state), "--interface", "lo"]
-        self.process = subprocess.Popen(
-            [*argv, *self.options], stdout=subprocess.PIPE, stderr=self._log, env=self.env
-        )
+        with open(self._log, "ab") as log:
+            self.process = subprocess.Popen(
+                [*argv, *self.options], stdout=subprocess.PIPE, stderr=log, env=self.env
+            )
         assert self.process.stdout is not None
-        if self.process.stdout.readline() != b"ready\n":
-            raise UsageError(f"The device {self.name} did not start: see {self._log.name}.", Exit.FAILED)
+        # The daemon writes the word and its newline in one go: once there is something, the line is whole.
+        is_there, _, _ = select.select([self.process.stdout], [], [], WAIT_S)
+        if not is_there or self.process.stdout.readline() != b"ready\n":
+            lines = self._log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+            raise UsageError(f"The device {self.name} did not start: {lines[-1]}", Exit.FAILED)
 
     def ask(self, command: str, **fields: Any) -> Any:
         """Ask the daemon one thing."""
@@ -78,15 +87,23 @@ class Device:
     def kill(self) -> None:
         """End the process with SIGKILL: as good as a pulled plug, for the process."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
 
-    def stop(self) -> None:
-        """End the process in order."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
+
+def stop_all(devices: Sequence[Device]) -> None:
+    """End every process: all are asked at once, and who does not go in time is killed."""
+    for device in devices:
+        if device.process is not None:
+            device.process.terminate()
+    until = time.monotonic() + STOP_S
+    for device in devices:
+        if device.process is not None:
             try:
-                self.process.wait(10)
+                device.process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self.kill()
-        self._log.close()
+                pass  # killed below
+            device.kill()

@@ -6,20 +6,22 @@ any that fails makes the demo fail.
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .fleet import Device, wait_for
+from ...base.errors import Exit, UsageError
+from .checks import Capsule, Evidence, Killing, check, executed, read_starts
+from .fleet import Device, stop_all, wait_for
 from .images import find_images, make_images
 from .server import Receiver
 
-SECONDS_EACH = 0.5
+IMAGES_MAX = 60  # more would take over a minute; the first ones by name are surveyed
+SECONDS_EACH = 0.5  # real devices take as long; here it leaves room for a kill in the middle
+SECONDS_ALL = 24.0  # over all photographs; four are taken at a time
 NAME = "survey-1"
 
 
@@ -36,19 +38,20 @@ class Story:
     """One telling. `tell` is called with each line as it happens: (seconds, who, stage, why)."""
 
     def __init__(self, folder: Path, images: Path | None, tell: Callable[[float, str, str, str], None]) -> None:
-        self.folder = folder
-        self.images = find_images(images) if images is not None else make_images(folder / "images")
+        self.folder = folder.absolute()
+        self.found = find_images(images.absolute()) if images is not None else make_images(self.folder / "images")
+        self.images = self.found[:IMAGES_MAX]
         self.began = time.monotonic()
         self._tell = tell
-        self.starts_file = folder / "starts.log"
+        self.starts_file = self.folder / "starts.log"
         env = {
             "EDGE_SURVEY_LOG": str(self.starts_file),
             "PYTHONPATH": os.pathsep.join([str(find_example()), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
         app = ["--app", "survey:app"]
-        self.base = Device("base", folder, [*app, "--capability", "uplink"], env)
-        self.drone = Device("drone", folder, [*app, "--capability", "camera"], env)
-        self.mule = Device("mule", folder, [], env)
+        self.base = Device("base", self.folder, [*app, "--capability", "uplink"], env)
+        self.drone = Device("drone", self.folder, [*app, "--capability", "camera"], env)
+        self.mule = Device("mule", self.folder, [], env)
         self.devices = (self.base, self.drone, self.mule)
         self.receiver = Receiver()
 
@@ -58,8 +61,7 @@ class Story:
 
     def close(self) -> None:
         """End every process and the server."""
-        for device in self.devices:
-            device.stop()
+        stop_all(self.devices)
         self.receiver.close()
 
     # --- The acts -------------------------------------------------------------------------------------------------
@@ -68,126 +70,162 @@ class Story:
         """Tell the whole story and return what was checked."""
         self.make_fleet()
         self.meet_once()
-        made = self.work_apart()
+        made = self.submit()
+        killing = self.kill_in_the_middle(made)
+        self.finish_the_photographs(made)
         self.carry(made)
-        return self.check(made)
+        return self.conclude(made, killing)
 
     def make_fleet(self) -> None:
         """Put three devices into one fleet with the commands a person would use."""
         self.base.command("init", "--name", "base")
         self.base.command("fleet", "create", "field")
-        for device in (self.drone, self.mule):
+        for device, roles in ((self.drone, "executor"), (self.mule, "relay")):
             made = device.command("init", "--name", device.name)
             file = self.folder / f"{device.name}.grant"
-            self.base.command("grant", made["device"], "--roles", "executor", "-o", str(file))
+            self.base.command("grant", made["device"], "--roles", roles, "-o", str(file))
             device.command("join", str(file))
-        self.say("base", "entered", "fleet `field`: drone and mule joined")
+        self.say("base", "entered", "fleet `field`: the drone joined as executor, the mule as relay")
 
     def meet_once(self) -> None:
         """Start the daemons, let all meet, then cut every link."""
         for device in self.devices:
             device.start()
         for device in self.devices:
-            wait_for(partial(_knows_all, device), f"{device.name} to meet the others")
-        self.say("all", "gossiped", "the three met and know what each can do")
+            wait_for(partial(self._knows_all, device), f"{device.name} to meet the others")
+        self.say("all", "gossiped", "the three met: base has an uplink, drone a camera, mule nothing")
         for device in self.devices:
             device.ask("radio", on=False)
         self.say("all", "gossiped", "radio off: nobody hears anybody")
 
-    def work_apart(self) -> str:
-        """The drone works alone, is killed in the middle, and goes on."""
-        drone = self.drone
-        area = {"area": {"images": [str(file) for file in self.images], "seconds_each": SECONDS_EACH,
-                         "url": self.receiver.url}}  # fmt: skip
-        made: str = drone.ask("submit", intent="survey.area", arguments=area, name=NAME)["object"]
+    def submit(self) -> str:
+        """Give the drone its survey and return the object's id."""
+        if len(self.found) > len(self.images):
+            self.say("drone", "entered", f"{len(self.found)} images: the first {len(self.images)} are surveyed")
+        each = min(SECONDS_EACH, SECONDS_ALL / len(self.images))
+        area = {"area": {"folder": str(self.images[0].parent), "files": [file.name for file in self.images],
+                         "seconds_each": each, "url": self.receiver.url}}  # fmt: skip
+        made: str = self.drone.ask("submit", intent="survey.area", arguments=area, name=NAME)["object"]
         self.say("drone", "entered", f"survey of {len(self.images)} images ({made[:12]})")
-        wait_for(lambda: self._executed(drone, made) >= 1, "the first photograph")
-        self.say("drone", "executed", f"{self._executed(drone, made)} of {len(self.images)} photographs")
-        drone.kill()
-        self.say("drone", "entered", "killed with SIGKILL in the middle of its steps")
-        drone.start()
-        self.say("drone", "woken", f"started again; {self._executed(drone, made)} photographs are in its history")
-        wait_for(lambda: self._executed(drone, made) >= len(self.images), "all photographs")
-        self.say("drone", "executed", f"{len(self.images)} of {len(self.images)} photographs")
-        wait_for(lambda: "survey.go" in str(drone.ask("show", object=made)["reason"]), "the wait")
-        self.say("drone", "judged", f"dormant: {drone.ask('show', object=made)['reason']}")
-        drone.ask("fact", name="survey.go", value=True)
-        wait_for(lambda: "offered" in str(drone.ask("show", object=made)["reason"]), "the offer")
-        self.say("drone", "judged", str(drone.ask("show", object=made)["reason"]))
         return made
+
+    def kill_in_the_middle(self, made: str) -> Killing:
+        """Kill the drone while steps run, if there are enough of them after the first is recorded; start it again."""
+        taken = wait_for(partial(self._is_in_the_middle, made), "the middle of the photographs")
+        self.drone.kill()
+        killing = Killing(int(time.time() * 1000), read_starts(self.starts_file))
+        self.say("drone", "executed", f"{taken - 1} of {len(self.images)} photographs")
+        self.say("drone", "entered", f"killed with -9 in the middle: {len(killing.starts)} had begun")
+        self.drone.start()
+        self.say("drone", "woken", f"started again: {self._taken(made)} photographs are in its history")
+        return killing
+
+    def finish_the_photographs(self, made: str) -> None:
+        """Tell each photograph as it comes, then sleep, wait for the word, and offer the object."""
+        wanted, told = len(self.images), self._taken(made)
+        while told < wanted:
+            told = wait_for(partial(self._taken, made, told + 1), "the next photograph")
+            self.say("drone", "executed", f"{told} of {wanted} photographs")
+        shown = wait_for(lambda: self._if_reason(made, "sleeping", "survey.go"), "the durable sleep")
+        if shown["reason"] == "sleeping":  # a machine that stalls for a second sees only what comes after
+            self.say("drone", "judged", "dormant: sleeping")
+        shown = wait_for(lambda: self._if_reason(made, "survey.go"), "the wait")
+        self.say("drone", "judged", f"dormant: {shown['reason']}")
+        self.drone.ask("fact", name="survey.go", value=True)
+        self.say("drone", "woken", "survey.go is true")
+        shown = wait_for(lambda: self._if_reason(made, "offered"), "the offer")
+        self.say("drone", "judged", f"dormant: {shown['reason']}")
 
     def carry(self, made: str) -> None:
         """The mule meets the drone, then the base, then the drone again."""
-        self._switch(self.drone, self.mule)
+        self._let_transmit(self.drone, self.mule)
         self._wait_equal(self.drone, self.mule, made)
         self.say("mule", "stored", "met the drone; carries the object, may not turn it")
-        self._switch(self.mule, self.base)
-        shown = wait_for(lambda: _if_mine(self.base, made), "the base to accept")
+        self._let_transmit(self.mule, self.base)
+        shown = wait_for(lambda: self._if_custodian(self.base, made), "the base to accept")
         self.say("base", "judged", f"accepted custody, epoch {shown['epoch']}; goes on from the history")
         wait_for(lambda: self.receiver.requests >= 1, "the first try")
-        self.say("base", "executed", "the server was busy (503, Retry-After 1 s)")
-        wait_for(lambda: self.base.ask("show", object=made)["status"] == "ended", "the delivery")
-        self.say("base", "executed", f"delivered: {self.base.ask('show', object=made)['result']}")
+        self.say("base", "executed", "the server was busy: 503, Retry-After 1 s")
+        shown = wait_for(lambda: self._if_ended(self.base, made), "the delivery")
+        self.say("base", "executed", f"delivered, and ended: {shown['result']['receipt']}")
         self._wait_equal(self.base, self.mule, made)
-        self._switch(self.mule, self.drone)
-        wait_for(lambda: self.drone.ask("show", object=made)["status"] == "ended", "the receipt")
-        self.say("drone", "stored", f"the receipt is back: {self.drone.ask('show', object=made)['result']['receipt']}")
+        self._let_transmit(self.mule, self.drone)
+        shown = wait_for(lambda: self._if_ended(self.drone, made), "the receipt")
+        self.say("drone", "stored", f"the receipt is back: {shown['result']['receipt']}")
+        self._wait_equal(self.drone, self.mule, made)
 
-    def _switch(self, *on: Device) -> None:
-        """Only these two devices transmit from now on; those that do not, first."""
-        for device in sorted(self.devices, key=lambda device: device in on):
-            device.ask("radio", on=device in on)
-        names = " and ".join(device.name for device in on)
-        self.say("all", "gossiped", f"radio on at {names} only")
+    def conclude(self, made: str, killing: Killing) -> dict[str, Any]:
+        """Check every claim on what the devices hold; `ok` is true if all hold."""
+        capsules = []
+        for device in self.devices:
+            file = self.folder / f"{device.name}.capsule"
+            device.command("export", made, "-o", str(file))
+            found = device.command("verify", str(file))
+            capsules.append(Capsule(found["entries"], found["verified"], tuple(found["head"])))
+        rows, starts = self.base.ask("trace", object=made), read_starts(self.starts_file)
+        checks = check(Evidence(self.images, capsules, rows, starts, killing, self.receiver.deliveries))
+        return {
+            "ok": all(checks.values()), "devices": len(self.devices), "objects": 1,
+            "entries": capsules[0].entries,
+            "steps": len([row for row in executed(rows) if row["body"]["is_final"]]),
+            "starts": len(starts), "requests": self.receiver.requests,
+            "deliveries": len(self.receiver.deliveries),
+            "result": self.base.ask("show", object=made)["result"], "checks": checks,
+            "seconds": round(time.monotonic() - self.began, 1), "object": made,
+        }  # fmt: skip
+
+    # --- What is looked at ----------------------------------------------------------------------------------------
+
+    def _let_transmit(self, *on: Device) -> None:
+        """Let only these two transmit from now on. Those that must be silent are silenced first."""
+        for device in self.devices:
+            if device not in on:
+                device.ask("radio", on=False)
+        for device in on:
+            if device.ask("status")["radio"] == "off":
+                device.ask("radio", on=True)
+        self.say("all", "gossiped", f"radio on at {' and '.join(device.name for device in on)} only")
 
     def _wait_equal(self, left: Device, right: Device, made: str) -> None:
         wait_for(lambda: left.ask("show", object=made)["heads"] == right.ask("show", object=made)["heads"],
                  f"{right.name} to hold what {left.name} holds")  # fmt: skip
 
-    def _executed(self, device: Device, made: str) -> int:
-        rows = device.ask("trace", object=made)
-        return len([row for row in rows if row["kind"] == "executed" and row["body"]["is_final"]])
+    def _show(self, device: Device, made: str) -> dict[str, Any]:
+        """Return what `show` says.
 
-    # --- The checks -----------------------------------------------------------------------------------------------
+        Raises:
+            UsageError: the object ended without a result, such as for an image that cannot be read.
+        """
+        shown: dict[str, Any] = device.ask("show", object=made)
+        if shown["status"] == "ended" and shown["end"] != "completed":
+            raise UsageError(f"The survey {shown['end']}: {shown['error']}", Exit.FAILED)
+        return shown
 
-    def check(self, made: str) -> dict[str, Any]:
-        """Check every claim on what the devices hold; `ok` is true if all hold."""
-        heads, verified = [], []
-        for device in self.devices:
-            file = self.folder / f"{device.name}.capsule"
-            device.command("export", made, "-o", str(file))
-            found = device.command("verify", str(file))
-            heads.append(found["head"])
-            verified.append(found["verified"] == "full" and found["entries"] > 0)
-        rows = [row["body"] for row in self.base.ask("trace", object=made) if row["kind"] == "executed"]
-        final = Counter(body["path"] for body in rows if body["is_final"])
-        tries = Counter(body["attempt"] for body in rows)
-        lines = [json.loads(line) for line in self.starts_file.read_text().splitlines()]
-        starts = Counter(line["attempt"] for line in lines)
-        checks = {
-            "every entry verifies on every device": all(verified),
-            "all devices hold the same heads": all(head == heads[0] for head in heads),
-            "one delivery at the server": len(self.receiver.deliveries) == 1,
-            "one final record for each step": len(final) == len(self.images) + 1 and set(final.values()) == {1},
-            "no recorded step was started again": all(starts[key] <= tries[key] for key in starts),
-            "photographs on the drone, delivery on the base": {
-                (line["what"].split()[0], line["device"]) for line in lines
-            } == {("shoot", "drone"), ("deliver", "base")},
-        }
-        shown = self.base.ask("show", object=made)
-        return {
-            "ok": all(checks.values()), "devices": len(self.devices), "objects": 1, "entries": shown["entries"],
-            "steps": len(final), "starts": sum(starts.values()), "requests": self.receiver.requests,
-            "deliveries": len(self.receiver.deliveries), "result": shown["result"], "checks": checks,
-            "seconds": round(time.monotonic() - self.began, 1), "object": made,
-        }  # fmt: skip
+    def _taken(self, made: str, least: int = 0) -> int:
+        """Return how many photographs have a final record on the drone; 0 if those are fewer than `least`."""
+        self._show(self.drone, made)
+        rows = executed(self.drone.ask("trace", object=made))
+        taken = len([row for row in rows if row["body"]["is_final"]])
+        return taken if taken >= least else 0
 
+    def _is_in_the_middle(self, made: str) -> int:
+        """Return 1 + the photographs taken, if others have begun and one is taken or none is left to begin; else 0."""
+        begun, taken = len(read_starts(self.starts_file)), self._taken(made)
+        return 1 + taken if begun > taken and (taken or begun == len(self.images)) else 0
 
-def _knows_all(device: Device) -> bool:
-    peers = device.ask("peers")
-    return len(peers) == 2 and all(peer["name"] and peer["connected"] for peer in peers)
+    def _if_reason(self, made: str, *words: str) -> dict[str, Any] | None:
+        shown = self._show(self.drone, made)
+        return shown if any(word in str(shown["reason"]) for word in words) else None
 
+    def _if_custodian(self, device: Device, made: str) -> dict[str, Any] | None:
+        shown = self._show(device, made)
+        return shown if shown["custodian_name"] == device.name else None
 
-def _if_mine(device: Device, made: str) -> dict[str, Any] | None:
-    shown: dict[str, Any] = device.ask("show", object=made)
-    return shown if shown["custodian_name"] == device.name else None
+    def _if_ended(self, device: Device, made: str) -> dict[str, Any] | None:
+        shown = self._show(device, made)
+        return shown if shown["status"] == "ended" else None
+
+    def _knows_all(self, device: Device) -> bool:
+        peers = device.ask("peers")
+        met = [peer for peer in peers if peer["connected"] and peer["name"] in ("base", "drone", "mule")]
+        return len(met) == len(self.devices) - 1

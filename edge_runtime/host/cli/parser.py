@@ -6,27 +6,82 @@ import argparse
 from typing import Any
 
 OBJECT_HELP = "id, name given at submission, or id prefix of at least 4 digits"
+ONE = (("object",), {"help": OBJECT_HELP})
+ONE_OR_ALL = (("object",), {"nargs": "?", "default": "", "help": OBJECT_HELP + "; without it: this whole device"})
 
-# Commands whose answer is what the daemon says to one request: name -> (help, arguments of the parser).
-SIMPLE: dict[str, tuple[str, list[tuple[tuple[str, ...], dict[str, Any]]]]] = {
-    "show": ("all about one object", [(("object",), {"help": OBJECT_HELP})]),
-    "explain": ("why an object is where it is, and when it is looked at again", [(("object",), {"help": OBJECT_HELP})]),
-    "cancel": ("ask an object to end", [(("object",), {"help": OBJECT_HELP}), (("--reason",), {"default": ""})]),
-    "hold": ("no new effects, for an object or this device", [(("object",), {"nargs": "?", "default": ""})]),
-    "release": ("end a hold", [(("object",), {"nargs": "?", "default": ""})]),
-    "resume": ("wake a parked object", [(("object",), {"help": OBJECT_HELP})]),
-    "claim": ("take custody of an object whose custodian is lost", [(("object",), {"help": OBJECT_HELP})]),
-    "facts": ("all facts of this device", []),
-    "peers": ("devices known, and which are in contact", []),
-    "contacts": ("the last contacts", [(("--most",), {"type": int, "default": 20})]),
-    "status": ("this device at a glance", []),
-    "apps": ("intents and versions, per device", []),
-    "query": ("read-only SQL over objects, entries, steps, contacts, facts, peers", [(("sql",), {})]),
-}
+# name -> (what it does, what happens and what to do next, arguments). More than one flag needs a function below.
+SIMPLE: dict[str, tuple[str, str, list[tuple[tuple[str, ...], dict[str, Any]]]]] = {
+    "show": (
+        "all about one object", "Says where it stands, who has custody, what it waits for. Next: `explain`, `trace`.",
+        [ONE],
+    ),
+    "wait": (
+        "wait until an object has ended", "Ends with code 0 if it completed, else 1. Ctrl-C ends the waiting only.",
+        [ONE],
+    ),
+    "explain": (
+        "why an object is where it is",
+        "Says what it waits for, who could help, and when it is looked at again. Next: `resume`, `signal` or `hand`.",
+        [ONE],
+    ),
+    "cancel": (
+        "ask an object to end",
+        "Its body is told and may clean up; a custodian elsewhere hears of it at the next contact.",
+        [ONE, (("--reason",), {"default": "", "metavar": "TEXT", "help": "kept in its history"})],
+    ),
+    "hold": (
+        "begin no new steps", "Survives a restart; syncing goes on, and steps that run end. Next: `release`.",
+        [ONE_OR_ALL],
+    ),
+    "release": ("end a hold", "What is due goes on at once.", [ONE_OR_ALL]),
+    "resume": (
+        "wake a parked object",
+        "For an object that is stuck, exhausted or quarantined: see `explain`. Mend the cause first.", [ONE],
+    ),
+    "claim": (
+        "take custody of an object whose custodian is lost",
+        "An operator's word: should the custodian still live, what it does from now on is void.", [ONE],
+    ),
+    "facts": ("all facts of this device", "With value, age and who said so. Next: `fact set NAME=VALUE`.", []),
+    "peers": ("devices known, and which are in contact", "Next: `contacts` for when and how long.", []),
+    "contacts": (
+        "the last contacts", "Newest first, with bytes and why each ended.",
+        [(("--most",), {"type": int, "default": 20, "metavar": "N", "help": "at most so many (default 20)"})],
+    ),
+    "status": ("this device at a glance", "Next: `ls`, and `ls --by reason` for what objects wait for.", []),
+    "apps": ("intents and versions, per device", "Own ones, and what other devices said that they offer.", []),
+    "query": (
+        "read-only SQL",
+        "One SELECT over objects, entries, steps, contacts, facts, peers. "
+        "Example: query \"SELECT intent, count(*) AS n FROM objects GROUP BY 1\"", [(("sql",), {"metavar": "SQL"})],
+    ),
+    "join": (
+        "join a fleet with the file of `grant`",
+        "Trusts the fleet's root key that stands in the file; with a daemon it takes effect at once.",
+        [(("file",), {"metavar": "FILE"})],
+    ),
+    "event": (
+        "raise a named event on this device", "Wakes what waits for it now; an event is not kept for later.",
+        [(("name",), {"metavar": "NAME"})],
+    ),
+    "verify": (
+        "check a capsule, with no daemon and no network",
+        "Each entry's signature and link. A tail cut off cleanly shows only to one who knows a later head.",
+        [(("file",), {"metavar": "FILE"})],
+    ),
+    "import": (
+        "take capsules in", "With the same checks as if a peer had brought them; a refused one leaves nothing behind.",
+        [(("files",), {"nargs": "+", "metavar": "FILE"})],
+    ),
+}  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
     """Ends with exit code 2 and one line on what to change."""
+
+    def __init__(self, **options: Any) -> None:
+        # Abbreviated options would change their meaning when one is added: scripts must not depend on them.
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> Any:
         """Raise instead of printing: `main` prints errors in one way, JSON included."""
@@ -37,15 +92,21 @@ class Parser(argparse.ArgumentParser):
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = Parser(prog="edge-runtime", description="Durable execution without a server.")
+    parser = Parser(
+        prog="edge-runtime", description="Durable execution without a server.",
+        epilog="Begin with `edge-runtime demo`, or `edge-runtime run --app module:name` and `edge-runtime submit "
+        "INTENT`. Exit codes: 0 ok, 1 failed, 2 usage, 3 no daemon, 4 not found, 5 refused.",
+    )  # fmt: skip
     parser.add_argument("--version", action="store_true", help="print the version and end")
     _add_common(parser, is_top=True)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    for name, (text, arguments) in SIMPLE.items():
-        sub = _command(commands, name, text)
+    _add_submit(commands)
+    _add_objects(commands)
+    for name, (text, more, arguments) in SIMPLE.items():
+        sub = _command(commands, name, text, more)
         for flags, options in arguments:
             sub.add_argument(*flags, **options)
-    _add_objects(commands)
+    _add_run(commands)
     _add_device(commands)
     _add_files(commands)
     return parser
@@ -58,47 +119,67 @@ def _add_common(parser: argparse.ArgumentParser, is_top: bool = False) -> None:
     parser.add_argument("--json", action="store_true", help="answer in JSON, one object a line", **default)
 
 
-def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
-    sub: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+def _command(commands: Any, name: str, text: str, more: str) -> argparse.ArgumentParser:
+    description = f"{text[0].upper()}{text[1:]}. {more}"
+    sub: argparse.ArgumentParser = commands.add_parser(name, help=text, description=description)
     _add_common(sub)
     return sub
 
 
-def _add_objects(commands: Any) -> None:
-    sub = _command(commands, "submit", "make an object of an intent")
-    sub.add_argument("intent")
+def _add_submit(commands: Any) -> None:
+    sub = _command(
+        commands, "submit", "make an object of an intent",
+        "It is durable when this answers. Example: submit greet --arg name=Ada --wait. Next: `show`, `explain`.",
+    )  # fmt: skip
+    sub.add_argument("intent", metavar="INTENT")
     sub.add_argument("--arg", action="append", default=[], metavar="K=V", help="one argument; V is JSON, else text")
     sub.add_argument("--input", metavar="FILE.json", help="all arguments, as JSON")
     sub.add_argument("--name", default="", help="submitting the same name again is the same object")
     sub.add_argument("--needs", action="append", default=[], metavar="CAP", help="capability that every step needs")
-    sub.add_argument("--priority", type=int, default=8, metavar="0..15", help="0 is the most urgent")
+    sub.add_argument(
+        "--priority", type=int, default=8, choices=range(16), metavar="0..15", help="0 is the most urgent (default 8)"
+    )
     sub.add_argument("--lifetime", metavar="24h", help="then it expires (default 30 days)")
     sub.add_argument("--attempts", type=int, default=0, metavar="N", help="budget of attempts, over all devices")
     sub.add_argument("--anyway", action="store_true", help="also if no device known offers the intent")
-    sub.add_argument("--wait", action="store_true", help="until it has ended")
-    sub = _command(commands, "wait", "wait until an object has ended")
-    sub.add_argument("object", help=OBJECT_HELP)
-    sub = _command(commands, "ls", "objects of this device, newest first")
-    sub.add_argument("--status", default="", choices=["", "awake", "dormant", "attempting", "ended"])
-    sub.add_argument("--by", default="", choices=["", "reason"], help="count by reason instead")
-    sub.add_argument("--most", type=int, default=1000)
-    sub = _command(commands, "trace", "every record of an object, in causal order")
+    sub.add_argument("--wait", action="store_true", help="answer when it has ended; code 1 if it did not complete")
+
+
+def _add_objects(commands: Any) -> None:
+    sub = _command(
+        commands, "ls", "objects of this device, newest first", "Next: `show OBJECT`, or `ls --by reason` to count."
+    )
+    sub.add_argument("--status", default="", choices=["awake", "dormant", "attempting", "ended"])
+    sub.add_argument("--by", default="", choices=["reason"], help="count by reason instead")
+    sub.add_argument("--most", type=int, default=1000, metavar="N", help="at most so many (default 1000)")
+    sub = _command(
+        commands, "trace", "every record of an object, in causal order", "Says which device did what, and when."
+    )
     sub.add_argument("object", help=OBJECT_HELP)
     sub.add_argument("--follow", action="store_true", help="and new ones as they come, until it ends")
-    sub = _command(commands, "signal", "give an object a named value")
+    sub = _command(
+        commands, "signal", "give an object a named value",
+        "Completes its body's `promise(NAME)`, or is the next of its `signals(NAME)`.",
+    )  # fmt: skip
     sub.add_argument("object", help=OBJECT_HELP)
-    sub.add_argument("name")
-    sub.add_argument("value", nargs="?", default="null", help="JSON, else text")
-    sub = _command(commands, "hand", "offer custody to a device")
-    sub.add_argument("object", nargs="?", default="")
+    sub.add_argument("name", metavar="NAME")
+    sub.add_argument("value", nargs="?", default="null", metavar="VALUE", help="JSON, else text")
+    sub = _command(
+        commands, "hand", "offer custody to a device",
+        "It takes over at the next contact; until then nobody works on it.",
+    )  # fmt: skip
+    sub.add_argument("object", nargs="?", default="", help=OBJECT_HELP)
     sub.add_argument("--all", action="store_true", help="everything held here")
-    sub.add_argument("--to", required=True, metavar="DEVICE")
+    sub.add_argument("--to", required=True, metavar="DEVICE", help="its name, id, or id prefix")
 
 
-def _add_device(commands: Any) -> None:
-    sub = _command(commands, "run", "run this device in the foreground")
-    sub.add_argument("--config", metavar="FILE")
-    sub.add_argument("--name", default="")
+def _add_run(commands: Any) -> None:
+    sub = _command(
+        commands, "run", "run this device in the foreground",
+        "Prints `ready`; logs go to stderr; Ctrl-C ends it in order. Example: run --app hello.py:greet",
+    )  # fmt: skip
+    sub.add_argument("--config", metavar="FILE", help="TOML; policy.toml beside it is read too")
+    sub.add_argument("--name", default="", help="of the device, for people (default: the host's)")
     for flag, meta, text in (
         ("--app", "module:name", "handlers to load: module:name or file.py:name"),
         ("--capability", "C", "what this device can do"),
@@ -106,43 +187,58 @@ def _add_device(commands: Any) -> None:
         ("--peer", "HOST:PORT", "a device to dial"),
         ("--interface", "NAME", "listen and look for peers here only"),
     ):
-        sub.add_argument(flag, action="append", default=[], metavar=meta, help=text)
+        sub.add_argument(flag, action="append", default=[], metavar=meta, help=text + "; may be repeated")
     sub.add_argument("--listen", default="", metavar="HOST:PORT", help="default: any address, a free port kept")
     sub.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
-    sub = _command(commands, "init", "make this device's key and name it")
-    sub.add_argument("--name", default="")
-    sub = _command(commands, "fleet", "make a fleet, or show this device's")
+
+
+def _add_device(commands: Any) -> None:
+    sub = _command(
+        commands, "init", "make this device's key and name it", "Prints the device's id. Next: `grant` it elsewhere."
+    )
+    sub.add_argument("--name", default="", help="for people (default: the host's name)")
+    sub = _command(
+        commands, "fleet", "make a fleet, or show this device's",
+        "Who makes one becomes its operator and keeps its root key. Next: `grant DEVICE -o FILE`.",
+    )  # fmt: skip
     sub.add_argument("what", choices=["create", "show"])
-    sub.add_argument("name", nargs="?", default="")
-    sub = _command(commands, "grant", "let a device into the fleet: writes the file that it joins with")
-    sub.add_argument("device")
-    sub.add_argument("--roles", default="executor", help="executor,relay,advisor,operator")
+    sub.add_argument("name", nargs="?", default="", metavar="NAME")
+    sub = _command(
+        commands, "grant", "let a device into the fleet",
+        "Writes the file that it joins with. Next: carry the file there and `edge-runtime join FILE`.",
+    )  # fmt: skip
+    sub.add_argument("device", metavar="DEVICE_ID", help="64 hex digits, printed by `edge-runtime init` there")
+    sub.add_argument("--roles", default="executor", help="executor,relay,advisor,operator (default executor)")
     sub.add_argument("-o", "--output", required=True, metavar="FILE")
     sub.add_argument("--replaces", default="", metavar="OLD", help="device whose name it takes over")
-    sub = _command(commands, "join", "join a fleet with the file of `grant`")
-    sub.add_argument("file")
-    sub = _command(commands, "radio", "transmit nothing at all, or speak again")
+    sub = _command(
+        commands, "radio", "transmit nothing at all, or speak again",
+        "Off: no discovery, no answers, no contacts; survives a restart. Objects here go on.",
+    )  # fmt: skip
     sub.add_argument("switch", choices=["on", "off"])
-    sub = _command(commands, "fact", "set a fact of this device")
+    sub = _command(
+        commands, "fact", "set a fact of this device",
+        "What waits for it is looked at, and policy sees it. Next: `facts`.",
+    )  # fmt: skip
     sub.add_argument("what", choices=["set"])
-    sub.add_argument("assignment", metavar="NAME=VALUE")
+    sub.add_argument("assignment", metavar="NAME=VALUE", help="VALUE is JSON, else text")
     sub.add_argument("--max-age", default="", metavar="30s", help="then it is unknown again")
-    sub = _command(commands, "event", "raise a named event on this device")
-    sub.add_argument("name")
-    sub = _command(commands, "demo", "the whole story, on this machine, with three devices")
+    sub = _command(
+        commands, "demo", "the whole story, on this machine, with three devices",
+        "Takes some seconds, needs no network and leaves nothing behind.",
+    )  # fmt: skip
     sub.add_argument("--input", metavar="DIR", help="images to survey (default: some that it makes)")
     sub.add_argument("--keep", metavar="DIR", help="leave the devices' state there")
 
 
 def _add_files(commands: Any) -> None:
     for name, text in (("config", "check a configuration file"), ("policy", "check a policy file")):
-        sub = _command(commands, name, text)
+        sub = _command(commands, name, text, "Changes nothing. A daemon reads it again at `kill -HUP`.")
         sub.add_argument("what", choices=["check"])
-        sub.add_argument("file")
-    sub = _command(commands, "export", "write one object's capsule")
+        sub.add_argument("file", metavar="FILE")
+    sub = _command(
+        commands, "export", "write one object's capsule",
+        "The file holds the whole history. Next: `verify FILE`, then `import FILE` on a device of the fleet.",
+    )  # fmt: skip
     sub.add_argument("object", help=OBJECT_HELP)
     sub.add_argument("-o", "--output", required=True, metavar="FILE")
-    sub = _command(commands, "verify", "check a capsule, with no daemon and no network")
-    sub.add_argument("file")
-    sub = _command(commands, "import", "take capsules in, as if a peer had brought them")
-    sub.add_argument("files", nargs="+", metavar="FILE")

@@ -8,21 +8,36 @@ from typing import Any
 
 from ...base.units import format_duration
 
+# Names, reasons and results come from other devices too: what would steer a terminal is shown, never sent. C0 and C1
+# but tab and line feed, and the marks that turn the direction of text. Source: ECMA-48; Unicode UAX 9, section 2.
+_STEERING = (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_SHOWN = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _STEERING}
+
 
 def render(command: str, value: Any) -> str:
     """Return the text of an answer."""
-    return RENDERERS.get(command, _render_any)(value)
+    return clean(RENDERERS.get(command, _render_any)(value))
+
+
+def clean(text: str) -> str:
+    """Return a text with everything that would steer a terminal shown as an escape."""
+    return text.translate(_SHOWN)
 
 
 def table(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
     """Return rows as aligned columns under heads."""
-    widths = [max(len(str(row[at])) for row in (heads, *rows)) for at in range(len(heads))]
-    lines = ["  ".join(str(cell).ljust(widths[at]) for at, cell in enumerate(row)) for row in (heads, *rows)]
+    cells = [[str(cell).replace("\n", " ") for cell in row] for row in (heads, *rows)]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(heads))]
+    lines = ["  ".join(cell.ljust(widths[at]) for at, cell in enumerate(row)) for row in cells]
     return "\n".join(line.rstrip() for line in lines)
 
 
 def _time(ms: int | None) -> str:
     return "-" if ms is None else format_duration(ms)
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _render_any(value: Any) -> str:
@@ -89,7 +104,9 @@ def _render_explain(value: dict[str, Any]) -> str:
         lines.append(f"  waits for {wait['leaf']}: now {wait['value']}{who}")
     if value["history"]:
         lines.append("  so far: " + ", ".join(f"{count} {name}" for name, count in value["history"].items()))
-    lines.append(f"  next look in {_time(value['next'])}, expires in {_time(value['expires_in_ms'])}")
+    if value["expires_in_ms"] is not None:
+        look = "no look is due" if value["next"] is None else f"next look in {_time(value['next'])}"
+        lines.append(f"  {look}, expires in {_time(value['expires_in_ms'])}")
     return "\n".join(lines)
 
 
@@ -140,25 +157,132 @@ def _render_status(value: dict[str, Any]) -> str:
                  f"carried {value['bytes']['carried']}")  # fmt: skip
     if value["refused"]:
         lines.append("  refused: " + ", ".join(f"{count} {reason}" for reason, count in value["refused"].items()))
+    lines.extend(f"  app not loaded: {failure}" for failure in value.get("apps_failed", ()))
+    if value.get("hung_threads"):
+        lines.append(f"  {_count(value['hung_threads'], 'step', 'steps')} never came back: see the log")
+    if value.get("trouble"):
+        lines.append(f"  TROUBLE: {value['trouble']}")
     return "\n".join(lines)
 
 
+def _render_apps(value: list[dict[str, Any]]) -> str:
+    if not value:
+        return "No app is loaded and none is known. Load one: `edge-runtime run --app module:name`."
+    return table([[row["intent"], str(row["version"]), row["name"] or row["device"][:12]] for row in value],
+                 ["INTENT", "VERSION", "DEVICE"])  # fmt: skip
+
+
+def _render_query(value: list[dict[str, Any]]) -> str:
+    if not value:
+        return "No rows."
+    heads = list(value[0])
+    return table([["" if row[head] is None else _inline(row[head]) for head in heads] for row in value], heads)
+
+
+def _render_init(value: dict[str, Any]) -> str:
+    return (
+        f"This device is {value['name']}, {value['device']}.\n"
+        f"Next: `edge-runtime fleet create NAME` here, or `edge-runtime grant {value['device']} -o FILE` where the "
+        "fleet was made."
+    )
+
+
+def _render_fleet(value: dict[str, Any]) -> str:
+    lines = [f"Fleet {value['name']}, {value['fleet']}."]
+    lines.extend(f"  also {other['name']}, {other['fleet']}" for other in value.get("all", ())
+                 if other["fleet"] != value["fleet"])  # fmt: skip
+    return "\n".join([*lines, "Let a device in: `edge-runtime grant DEVICE_ID -o FILE`."])
+
+
+def _render_grant(value: dict[str, Any]) -> str:
+    return (
+        f"Written: {value['file']} ({', '.join(value['roles'])}).\n"
+        "Next: carry it to that device and run `edge-runtime join FILE` there."
+    )
+
+
+def _render_join(value: dict[str, Any]) -> str:
+    return f"Joined {value.get('name') or value['fleet']} as {', '.join(value['roles'])}.\nNext: `edge-runtime peers`."
+
+
+def _render_radio(value: dict[str, Any]) -> str:
+    return "The radio speaks." if value["radio"] == "on" else "The radio is silent until `edge-runtime radio on`."
+
+
+def _render_done(value: dict[str, Any]) -> str:
+    return "Done."
+
+
+def _render_event(value: dict[str, Any]) -> str:
+    woken = value.get("woken")
+    return "Done." if woken is None else f"Done: {_count(int(woken), 'object', 'objects')} woken."
+
+
+def _render_hand(value: dict[str, Any]) -> str:
+    offered = value["offered"]
+    if not offered:
+        return "Nothing is held here that could be handed over."
+    return f"Offered to {value['to'][:12]}: {_count(offered, 'object', 'objects')}. It takes over at the next contact."
+
+
+def _render_config(value: dict[str, Any]) -> str:
+    offers = ", ".join(value["capabilities"]) or "no capabilities"
+    return f"{value['file']} is right: {_count(value['apps'], 'app', 'apps')}, {offers}."
+
+
+def _render_policy(value: dict[str, Any]) -> str:
+    return f"{value['file']} is right: {_count(value['rules'], 'rule', 'rules')}."
+
+
+def _render_export(value: dict[str, Any]) -> str:
+    return (
+        f"Written: {value['file']}, {_count(value['entries'], 'entry', 'entries')} of {value['object'][:12]}.\n"
+        "Next: `edge-runtime verify FILE`, or `edge-runtime import FILE` on a device of the fleet."
+    )
+
+
+def _render_verify(value: dict[str, Any]) -> str:
+    heads = ", ".join(head[:12] for head in value["head"])
+    count = _count(value["entries"], "entry", "entries")
+    return f"{value['object'][:12]}: {count}, all signatures hold (verified: {value['verified']}), up to {heads}."
+
+
+def _render_import(value: dict[str, Any]) -> str:
+    count = f"{value['new']} new of {_count(value['entries'], 'entry', 'entries')}"
+    refused = f", {value['refused']} refused" if value.get("refused") else ""
+    return f"{value['file']}: {count}{refused}. Next: `edge-runtime show {value['object'][:12]}`."
+
+
 RENDERERS: dict[str, Callable[[Any], str]] = {
-    "submit": _render_object,
-    "show": _render_object,
-    "wait": _render_object,
-    "ls": _render_rows,
-    "trace": _render_trace,
-    "explain": _render_explain,
-    "signal": _render_reached,
+    "apps": _render_apps,
     "cancel": _render_reached,
+    "claim": _render_reached,
+    "config": _render_config,
+    "contacts": _render_contacts,
+    "event": _render_event,
+    "explain": _render_explain,
+    "export": _render_export,
+    "fact": _render_done,
+    "facts": _render_facts,
+    "fleet": _render_fleet,
+    "grant": _render_grant,
+    "hand": _render_hand,
     "hold": _render_reached,
+    "import": _render_import,
+    "init": _render_init,
+    "join": _render_join,
+    "ls": _render_rows,
+    "peers": _render_peers,
+    "policy": _render_policy,
+    "query": _render_query,
+    "radio": _render_radio,
     "release": _render_reached,
     "resume": _render_reached,
-    "claim": _render_reached,
-    "hand": _render_reached,
-    "facts": _render_facts,
-    "peers": _render_peers,
-    "contacts": _render_contacts,
+    "show": _render_object,
+    "signal": _render_reached,
     "status": _render_status,
+    "submit": _render_object,
+    "trace": _render_trace,
+    "verify": _render_verify,
+    "wait": _render_object,
 }

@@ -1,0 +1,149 @@
+"""Commands about the device: run it, its name, fleet, radio and facts, and what it knows of others."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import Exit, UsageError
+from ...base.limits import GRANT_BYTES_MAX
+from ...client import default_state
+from .console import ask, read_duration_ms, read_pair, say
+from .files import read_file, write_file
+
+
+def run(options: Namespace) -> int:
+    """Run the daemon in the foreground until it is told to stop."""
+    from ..runtime import RunOptions, run_daemon
+
+    return run_daemon(
+        RunOptions(
+            state=_state_of(options),
+            config=Path(options.config) if options.config else None,
+            name=options.name,
+            apps=tuple(options.app),
+            capabilities=tuple(options.capability),
+            resources=tuple(options.resource),
+            listen=options.listen,
+            peers=tuple(options.peer),
+            interfaces=tuple(options.interface),
+            log_level=options.log_level,
+        )
+    )
+
+
+def _state_of(options: Namespace) -> Path:
+    return Path(options.state) if options.state else default_state()
+
+
+def ask_or_open(options: Namespace, command: str, **fields: Any) -> Any:
+    """Ask the daemon if one runs on the state; otherwise open the state here, under its lock."""
+    try:
+        return ask(options, command, **fields)
+    except UsageError as error:
+        if error.exit is not Exit.NO_DAEMON:
+            raise
+    import msgspec
+
+    from ...node.commands import Command
+    from ..local import answer_locally
+
+    try:
+        parsed: Command = msgspec.convert({"command": command, **fields}, Command)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{command}: {error}.") from None
+    return answer_locally(_state_of(options), parsed)
+
+
+def init(options: Namespace) -> int:
+    """Make the device's key where there is none, and name the device."""
+    return say(options, "init", ask_or_open(options, "init", name=options.name))
+
+
+def fleet(options: Namespace) -> int:
+    """Make a fleet, or show this device's."""
+    if options.what == "show":
+        if options.name:
+            raise UsageError("fleet show takes no name: it shows this device's fleet.")
+        return say(options, "fleet", ask_or_open(options, "fleet-show"))
+    if not options.name:
+        raise UsageError("fleet create NAME: the fleet needs a name.")
+    return say(options, "fleet", ask_or_open(options, "fleet-create", name=options.name))
+
+
+def grant(options: Namespace) -> int:
+    """Sign a device's membership and write the file that it joins with."""
+    roles = [role.strip() for role in options.roles.split(",") if role.strip()]
+    value = ask_or_open(options, "grant", device=options.device, roles=roles, replaces=options.replaces)
+    write_file(options.output, bytes.fromhex(value.pop("file")))
+    return say(options, "grant", {**value, "file": options.output})
+
+
+def join(options: Namespace) -> int:
+    """Become a member with the file of `grant`."""
+    data = read_file(options.file, 8 * GRANT_BYTES_MAX)
+    return say(options, "join", ask_or_open(options, "join", file=data.hex()))
+
+
+def radio(options: Namespace) -> int:
+    """Transmit nothing at all, or speak again."""
+    return say(options, "radio", ask_or_open(options, "radio", on=options.switch == "on"))
+
+
+def fact(options: Namespace) -> int:
+    """Set a fact of this device."""
+    name, value = read_pair("fact set", options.assignment, "door.open=true")
+    fields: dict[str, Any] = {"name": name, "value": value}
+    if options.max_age:
+        fields["max_age_ms"] = read_duration_ms("--max-age", options.max_age)
+    return say(options, "fact", ask(options, "fact", **fields))
+
+
+def event(options: Namespace) -> int:
+    """Raise a named event on this device."""
+    return say(options, "event", ask(options, "event", name=options.name))
+
+
+def contacts(options: Namespace) -> int:
+    """List the last contacts."""
+    return say(options, "contacts", ask(options, "contacts", most=options.most))
+
+
+def query(options: Namespace) -> int:
+    """Print the rows of one SELECT."""
+    return say(options, "query", ask(options, "query", sql=options.sql))
+
+
+def demo(options: Namespace) -> int:
+    """Tell the whole story on this machine."""
+    from .demo import run_demo
+
+    return run_demo(options)
+
+
+def _plain(command: str) -> Callable[[Namespace], int]:
+    def run_plain(options: Namespace) -> int:
+        return say(options, command, ask(options, command))
+
+    return run_plain
+
+
+COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "apps": _plain("apps"),
+    "contacts": contacts,
+    "demo": demo,
+    "event": event,
+    "fact": fact,
+    "facts": _plain("facts"),
+    "fleet": fleet,
+    "grant": grant,
+    "init": init,
+    "join": join,
+    "peers": _plain("peers"),
+    "query": query,
+    "radio": radio,
+    "run": run,
+    "status": _plain("status"),
+}

@@ -40,6 +40,7 @@ DORMANCY_MS_MAX = 30 * DAY_MS  # forced expiry of a dormancy that names none
 CONDITION_DEPTH_MAX = 8
 CONDITION_NODES_MAX = 64
 LEAVES_MAX = 500  # things one sleep waits for by name; with more it also looks again each minute
+TREE_BYTES_MAX = 48 * KIB  # of one trigger: LEAVES_MAX leaves of 90 bytes; with its envelope it fits one entry
 TRIGGER_NODES_MAX = 1_024  # a body may await many things at once, a leaf each; a record's bytes bind first
 CONDITION_TEXT_BYTES_MAX = 2 * KIB
 FACT_NAME_BYTES_MAX = 96
@@ -155,6 +156,7 @@ POLICY_BYTES_MAX = 64 * KIB
 
 assert RESULT_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX, "a result must fit one entry with its envelope"
 assert ARGUMENTS_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX
+assert TREE_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX
 assert ENTRY_BYTES_MAX < INBOX_BYTES_MAX
 assert ENTRY_BYTES_MAX <= ASIDE_BYTES_MAX
 assert OFFER_MS_MAX <= LIFETIME_MS_DEFAULT

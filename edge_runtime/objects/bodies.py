@@ -23,6 +23,7 @@ from ..base.limits import (
     NAME_BYTES_MAX,
     RESULT_BYTES_MAX,
     SIGNAL_BYTES_MAX,
+    TREE_BYTES_MAX,
 )
 
 Unsigned = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
@@ -34,7 +35,7 @@ Text = Annotated[str, Meta(max_length=ERROR_TEXT_BYTES_MAX)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=LIST_ITEMS_MAX)]
 Hashes = Annotated[tuple[Hash, ...], Meta(max_length=LIST_ITEMS_MAX)]
 Value = Annotated[bytes, Meta(max_length=RESULT_BYTES_MAX)]
-Tree = Annotated[bytes, Meta(max_length=8 * 1024)]  # canonical CBOR of a trigger or condition
+Tree = Annotated[bytes, Meta(max_length=TREE_BYTES_MAX)]  # canonical CBOR of a trigger or condition
 
 
 class Body(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

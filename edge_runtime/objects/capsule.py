@@ -74,7 +74,7 @@ def read_capsule(data: bytes) -> Capsule:
         header = msgspec.convert(decode(items[0]), Header, builtin_types=(bytes,))
         grants = msgspec.convert(decode(items[1]), tuple[bytes, ...], builtin_types=(bytes,))
     except msgspec.ValidationError as error:
-        raise PeerError("capsule", f"header: {error}") from None
+        raise PeerError("capsule", f"header or grants: {str(error)[:100]}") from None
     if header.format != FORMAT_NAME:
         raise PeerError("capsule", f"format {header.format[:40]!r}, known is {FORMAT_NAME!r}")
     if header.entries != len(items) - 2:
@@ -92,6 +92,8 @@ def _verify_all(header: Header, items: Sequence[bytes]) -> tuple[Entry, ...]:
             raise PeerError(error.reason, f"entry {number}: {error}") from None
         if entry.object != header.object or entry.is_first != (number == 1):
             raise PeerError("capsule", f"entry {number} ({entry.id.hex()[:16]}) is not of this object or not in order")
+        if entry.id in known:
+            raise PeerError("capsule", f"entry {number} ({entry.id.hex()[:16]}) is there twice")
         if any(parent not in known for parent in entry.parents):
             raise PeerError("capsule", f"entry {number} ({entry.id.hex()[:16]}) names a parent that is not before it")
         known[entry.id] = None

@@ -8,11 +8,12 @@ Source: `docs/format.md`; RFC 9052 for the envelope.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from ..base.errors import PeerError
-from ..base.limits import ENTRY_BYTES_MAX, ENTRY_PARENTS_MAX, ENTRY_RECORDS_MAX
+from ..base.limits import ENTRY_BYTES_MAX, ENTRY_PARENTS_MAX, ENTRY_RECORDS_MAX, INTEGER_MAX
 from ..base.moment import Trust
 from .codec import decode, encode_typed
 from .cose import ENTRY_AAD, check1, sign1, split1
@@ -90,12 +91,14 @@ class Entry:
 
 
 def seal(key: SigningKey, draft: Draft) -> Entry:
-    """Sign a draft and return the entry.
+    """Sign a draft and return the entry: what `verify` would refuse is not signed.
 
     Raises:
-        ValueError: the entry would break a bound (size, parents, records): the caller splits the turn.
+        ValueError: the entry would break a bound or a rule of shape. Beyond the bytes or the records of one entry the
+            caller splits the turn; the rest is a bug in this program.
     """
     parents = tuple(sorted(draft.parents))
+    _check_draft(draft, parents)
     records = [[record.kind, record.clear, record.sealed] for record in draft.records]
     payload = encode_typed(
         [
@@ -113,14 +116,28 @@ def seal(key: SigningKey, draft: Draft) -> Entry:
         ]
     )
     raw = sign1(key, ENTRY_AAD, payload)
-    if len(raw) > ENTRY_BYTES_MAX or len(parents) > ENTRY_PARENTS_MAX or not 1 <= len(records) <= ENTRY_RECORDS_MAX:
-        raise ValueError(f"entry of {len(raw)} bytes, {len(parents)} parents, {len(records)} records is out of bounds")
+    if len(raw) > ENTRY_BYTES_MAX:
+        raise ValueError(f"an entry of {len(raw)} bytes is out of bounds")
     entry_id = hash256(raw)
     return Entry(
         entry_id, draft.object or entry_id, parents, key.public, draft.grant, draft.boot, draft.sequence,
         draft.height, draft.epoch, draft.wall_ms, draft.trust, draft.age_ms, draft.age_is_exact, draft.records,
         raw, _PROOF,
     )  # fmt: skip
+
+
+def _check_draft(draft: Draft, parents: tuple[bytes, ...]) -> None:
+    numbers = (draft.sequence, draft.height, draft.epoch, draft.wall_ms, draft.age_ms)
+    if not all(0 <= number <= INTEGER_MAX for number in numbers):
+        raise ValueError(f"a number of the entry is out of bounds: {numbers}")
+    if len(draft.grant) != 32 or len(draft.boot) != 8:
+        raise ValueError("the grant's id has 32 bytes, the boot 8")
+    try:
+        _check_place(draft.object, parents, draft.height, draft.epoch)
+        _check_count(draft.records)
+        _check_mix(draft.records, not parents)
+    except PeerError as error:
+        raise ValueError(str(error)) from None
 
 
 def verify(raw: bytes) -> Entry:
@@ -170,7 +187,8 @@ def _parse(fields: Any, raw: bytes) -> Entry:
     if len(author) != 32 or len(grant) != 32 or len(boot) != 8 or trust > Trust.GPS or exact > 1:
         raise PeerError("entry", "a field is out of its bounds")
     _check_place(object_id, parents, height, epoch)
-    records = tuple(check_record(item) for item in _check_items(items))
+    _check_count(items)
+    records = tuple(check_record(item) for item in items)
     _check_mix(records, not parents)
     entry_id = hash256(raw)
     return Entry(
@@ -183,7 +201,7 @@ def _is_hash(value: object) -> TypeGuard[bytes]:
     return type(value) is bytes and len(value) == 32
 
 
-def _check_place(object_id: object, parents: list[Any], height: int, epoch: int) -> None:
+def _check_place(object_id: object, parents: Sequence[Any], height: int, epoch: int) -> None:
     """Check object, parents, height and epoch against each other: the first entry has none of them."""
     if len(parents) > ENTRY_PARENTS_MAX or not all(_is_hash(parent) for parent in parents):
         raise PeerError("entry", "parents are not at most 16 hashes")
@@ -196,10 +214,9 @@ def _check_place(object_id: object, parents: list[Any], height: int, epoch: int)
         raise PeerError("entry", "a first entry names no object and has height and epoch 0")
 
 
-def _check_items(items: list[Any]) -> list[Any]:
-    if not 1 <= len(items) <= ENTRY_RECORDS_MAX:
-        raise PeerError("entry", "not 1 to 64 records")
-    return items
+def _check_count(records: Sequence[Any]) -> None:
+    if not 1 <= len(records) <= ENTRY_RECORDS_MAX:
+        raise PeerError("entry", f"{len(records)} records, not 1 to 64")
 
 
 def _check_mix(records: tuple[Record, ...], is_first: bool) -> None:

@@ -38,7 +38,11 @@ ROLES = tuple(role.value for role in Role)
 
 
 class GrantBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The signed map. `parent` is empty for a grant by the fleet's root; `expires_ms` 0 means never."""
+    """The signed map. `parent` is empty for a grant by the fleet's root; `expires_ms` 0 means never.
+
+    `operations`, `resources` and `max_age_ms` narrow a grant. This version enforces none of them, and so refuses a
+    grant that has one: whoever narrowed it would be taken for more than was meant.
+    """
 
     issuer: Hash
     audience: Hash
@@ -74,7 +78,7 @@ def issue_grant(
     """Sign a membership grant for a device under a fleet's root key."""
     words = tuple(role.value for role in roles)
     body = GrantBody(root.public, audience, words, root.public, wall_ms, replaces=replaces)
-    raw = sign1(root, GRANT_AAD, encode(msgspec.to_builtins(body, builtin_types=(bytes,))))
+    raw = sign1(root, GRANT_AAD, _spell(body))
     return Grant(hash256(raw), body, raw)
 
 
@@ -88,7 +92,11 @@ def verify_grant(raw: bytes) -> Grant:
         raise PeerError("oversize", f"a grant is at most {GRANT_BYTES_MAX} bytes")
     payload, signature = split1(raw)
     body: GrantBody = _convert(payload, GrantBody, "grant")
+    if _spell(body) != payload:
+        raise PeerError("grant", "a field that is empty or 0 is spelled out")
     check1(body.issuer, GRANT_AAD, payload, signature)
+    if body.operations or body.resources or body.max_age_ms:
+        raise PeerError("grant", "narrowed in a way that this version does not enforce")
     if body.parent or body.issuer != body.fleet:
         raise PeerError("grant", "issued by another than the fleet's root: chains are not accepted by this version")
     unknown = [role for role in body.roles if role not in ROLES]
@@ -195,7 +203,7 @@ class Advert(Struct, frozen=True, forbid_unknown_fields=True):
 
 def sign_advert(key: SigningKey, advert: Advert) -> bytes:
     """Return the signed bytes of one's own advert."""
-    return sign1(key, ADVERT_AAD, encode(msgspec.to_builtins(advert, builtin_types=(bytes,))))
+    return sign1(key, ADVERT_AAD, _spell(advert))
 
 
 def verify_advert(raw: bytes) -> Advert:
@@ -210,6 +218,10 @@ def verify_advert(raw: bytes) -> Advert:
     advert: Advert = _convert(payload, Advert, "advert")
     check1(advert.device, ADVERT_AAD, payload, signature)
     return advert
+
+
+def _spell(body: Struct) -> bytes:
+    return encode(msgspec.to_builtins(body, builtin_types=(bytes,)))
 
 
 def _convert(payload: bytes, shape: Any, reason: str) -> Any:

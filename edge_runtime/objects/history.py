@@ -52,13 +52,15 @@ class View:
 class Placed:
     """An entry in its history. `void` is empty, or the reason why the entry has no effect.
 
-    `previous` is the turn before it on its chain (empty for inputs, void entries and the first).
+    `previous` is the turn before it on its chain (empty for inputs, void entries and the first). `height` follows from
+    the graph: what the author wrote may be a lie, and no entry above it may have to repeat it.
     """
 
     entry: Entry
     view: View
     previous: bytes
     void: str
+    height: int
 
 
 class History:
@@ -81,10 +83,10 @@ class History:
         self.placed: dict[bytes, Placed] = {}
         self.heads: list[bytes] = []
         self.bytes_size = 0
+        void = self._reason_of_first(first, roles)
         view = View(0, first.id, first.author, first.id, 0, 0, False, False)
-        void = self._reason_not_sealed(first) or self._reason_of_roles(first, roles)
-        self.view = self._ended_if(first, view)
-        self._keep(Placed(first, self.view, b"", void))
+        self.view = view if void else self._closed_if(first, view)
+        self._keep(Placed(first, self.view, b"", void, 0))
 
     def __contains__(self, entry_id: bytes) -> bool:
         """Say whether the entry is here."""
@@ -106,16 +108,21 @@ class History:
         assert entry.id not in self.placed and not self.missing(entry)
         before = self.view
         view = self._merge_all([self.placed[parent].view for parent in entry.parents])
-        void = self._find_void(entry, view, roles)
+        height = self.height_over(entry.parents)
+        void = self._find_void(entry, view, roles, height)
         previous = b""
         if not void and not entry.is_input:
             previous = view.tip
             view = self._grow(entry, view)
-        placed = Placed(entry, view, previous, void)
+        placed = Placed(entry, view, previous, void, height)
         self._keep(placed)
         self.view = self._merge(before, view)
         grows = self.view.tip == before.tip or (self.view.tip == entry.id and previous == before.tip)
         return placed, grows
+
+    def height_over(self, parents: Sequence[bytes]) -> int:
+        """Return the height of an entry with these parents, 1 at least."""
+        return 1 + max(self.placed[parent].height for parent in parents)
 
     def chain(self, since: bytes = b"") -> list[Entry]:
         """Return the ruling turns in chain order, those after `since` only (empty: from the first)."""
@@ -136,7 +143,7 @@ class History:
 
     def is_behind(self, entry_id: bytes, heads: Sequence[bytes]) -> bool:
         """Say whether an entry is one of the heads or an ancestor of one. Cost: the graph above its height."""
-        return entry_id in self.closure(heads, self.placed[entry_id].entry.height)
+        return entry_id in self.closure(heads, self.placed[entry_id].height)
 
     def closure(self, heads: Sequence[bytes], height_min: int = 0) -> dict[bytes, None]:
         """Return the heads that are here and their ancestors down to a height, as an ordered set."""
@@ -147,7 +154,7 @@ class History:
             if at in seen:
                 continue
             seen[at] = None
-            todo.extend(p for p in self.placed[at].entry.parents if self.placed[p].entry.height >= height_min)
+            todo.extend(p for p in self.placed[at].entry.parents if self.placed[p].height >= height_min)
         return seen
 
     def after(self, heads: Sequence[bytes]) -> list[Entry]:
@@ -173,18 +180,21 @@ class History:
                         max(view.number, entry.epoch), False, False)  # fmt: skip
         else:
             view = View(view.epoch, view.act, view.holder, entry.id, view.depth + 1, view.number, False, False)
-        if entry.records[-1].kind == Kind.OFFERED:
-            offer = read_clear(entry.records[-1])
-            assert isinstance(offer, b.OfferedClear)
-            return View(view.epoch, view.act, view.holder, view.tip, view.depth,
-                        max(view.number, offer.epoch), True, False)  # fmt: skip
-        return self._ended_if(entry, view)
+        return self._closed_if(entry, view)
 
     @staticmethod
-    def _ended_if(entry: Entry, view: View) -> View:
-        if all(record.kind != Kind.TERMINATED for record in entry.records):
-            return view
-        return View(view.epoch, view.act, view.holder, view.tip, view.depth, view.number, False, True)
+    def _closed_if(entry: Entry, view: View) -> View:
+        """Return the view as a turn leaves it that may end with an offer or with the object's end."""
+        match entry.records[-1].kind:
+            case Kind.OFFERED:
+                offer = read_clear(entry.records[-1])
+                assert isinstance(offer, b.OfferedClear)
+                return View(view.epoch, view.act, view.holder, view.tip, view.depth,
+                            max(view.number, offer.epoch), True, False)  # fmt: skip
+            case Kind.TERMINATED:
+                return View(view.epoch, view.act, view.holder, view.tip, view.depth, view.number, False, True)
+            case _:
+                return view
 
     def _merge_all(self, views: list[View]) -> View:
         merged = views[0]
@@ -221,9 +231,21 @@ class History:
 
     # --- What is void -------------------------------------------------------------------------------------------
 
-    def _find_void(self, entry: Entry, view: View, roles: Sequence[Role]) -> str:
+    def _reason_of_first(self, first: Entry, roles: Sequence[Role]) -> str:
+        """Return why nobody may turn an object that was begun so, or nothing."""
+        kinds = [record.kind for record in first.records]
+        return (
+            self._reason_of_roles(first, roles)
+            or self._reason_of_places(kinds)
+            or self._reason_of_offer(first, 0)
+            or self._reason_not_sealed(first)
+        )
+
+    def _find_void(self, entry: Entry, view: View, roles: Sequence[Role], height: int) -> str:
         """Return why an entry has no effect, or nothing. Only its past and its grant count."""
-        if entry.height != 1 + max(self.placed[parent].entry.height for parent in entry.parents):
+        if self.placed[self.object].void:
+            return "the first entry is void"
+        if entry.height != height:
             return "height"
         return (
             self._reason_of_roles(entry, roles)
@@ -256,12 +278,11 @@ class History:
 
     def _reason_of_turn(self, entry: Entry, view: View, roles: Sequence[Role]) -> str:
         kinds = [record.kind for record in entry.records]
-        if any(kind in (Kind.ACCEPTED, Kind.CLAIMED) for kind in kinds[1:]) or Kind.OFFERED in kinds[:-1]:
-            return "custody record out of place"
-        if Kind.OFFERED in kinds and Kind.TERMINATED in kinds:
-            return "offered and ended at once"
         if view.has_ended:
             return "after the end"
+        misplaced = self._reason_of_places(kinds)
+        if misplaced:
+            return misplaced
         match kinds[0]:
             case Kind.ACCEPTED:
                 reason = self._reason_of_acceptance(entry, view)
@@ -273,7 +294,16 @@ class History:
                 reason = "epoch"
             case _:
                 reason = "offered" if view.is_frozen else ""
-        return reason or self._reason_of_offer(entry, view)
+        return reason or self._reason_of_offer(entry, max(view.number, entry.epoch))
+
+    @staticmethod
+    def _reason_of_places(kinds: Sequence[int]) -> str:
+        """Custody begins an entry or, offered, ends it; after the end nothing follows."""
+        if any(kind in (Kind.ACCEPTED, Kind.CLAIMED) for kind in kinds[1:]):
+            return "custody record out of place"
+        if any(kind in (Kind.OFFERED, Kind.TERMINATED) for kind in kinds[:-1]):
+            return "a record after an offer or the end"
+        return ""
 
     def _reason_of_acceptance(self, entry: Entry, view: View) -> str:
         accepted = read_clear(entry.records[0])
@@ -297,9 +327,10 @@ class History:
         silence_ms = entry.age_ms - self.placed[view.tip].entry.age_ms
         return "" if recovery_ms and silence_ms >= recovery_ms else "may not claim"
 
-    def _reason_of_offer(self, entry: Entry, view: View) -> str:
+    @staticmethod
+    def _reason_of_offer(entry: Entry, number: int) -> str:
         if entry.records[-1].kind != Kind.OFFERED:
             return ""
         offered = read_clear(entry.records[-1])
         assert isinstance(offered, b.OfferedClear)
-        return "" if offered.epoch == max(view.number, entry.epoch) + 1 else "epoch of the offer"
+        return "" if offered.epoch == number + 1 else "epoch of the offer"

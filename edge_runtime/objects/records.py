@@ -52,7 +52,12 @@ class Record:
 
 
 def make(kind: Kind, clear: b.Body, sealed: b.Body | None = None) -> Record:
-    """Return the record of these bodies. The pair must be that of `SHAPES`: anything else is a bug here."""
+    """Return the record of these bodies. The pair must be that of `SHAPES`: anything else is a bug here.
+
+    Raises:
+        ValueError: a field is beyond its bound. It must not be signed: here it would count and elsewhere be void, so
+            the caller says less.
+    """
     clear_type, sealed_type = SHAPES[kind]
     assert type(clear) is clear_type and (sealed is None if sealed_type is None else type(sealed) is sealed_type)
     sealed_bytes = None if sealed is None else PLAIN + _spell(sealed)
@@ -96,16 +101,24 @@ def check_record(item: Any) -> Record:
             if not (is_input(kind) or is_turn(kind)):
                 raise PeerError("record", f"kind {kind} is neither input nor turn")
             record = Record(kind, clear, sealed)
-            if kind in SHAPES:
-                read_clear(record)
-            else:
+            shape = SHAPES.get(kind)
+            if shape is None:
                 decode(clear)
+                return record
+            if shape[1] is None and sealed is not None:
+                raise PeerError("record", f"kind {kind} is wholly clear")
+            read_clear(record)
             return record
     raise PeerError("record", "not [kind, clear, sealed]")
 
 
 def _spell(body: b.Body) -> bytes:
-    return encode_typed(msgspec.to_builtins(body, builtin_types=(bytes,)))
+    plain = msgspec.to_builtins(body, builtin_types=(bytes,))
+    try:
+        msgspec.convert(plain, type(body), builtin_types=(bytes,))  # a Struct does not check what it is made of
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{type(body).__name__}: {str(error)[:100]}") from None
+    return encode_typed(plain)
 
 
 def _parse(data: bytes, shape: type[b.Body]) -> b.Body:

@@ -114,6 +114,89 @@ def test_a_relay_appends_nothing_and_an_executor_does_not_hold() -> None:
     assert add(state, entry_on(state.history, TWO, hold), (Role.OPERATOR,)) == "" and state.holding == 0
 
 
+def test_an_object_made_under_a_role_that_may_not_is_turned_by_nobody() -> None:
+    """Behaviour: 12.13: else a relay could have its object claimed, or offered, and run by an executor."""
+    first = first_entry(ONE, created(recovery_ms=1), offered(TWO, 1))
+    state = ObjectState(first, (Role.RELAY,))
+    assert state.history.placed[first.id].void == "role: kind 64" and state.content.intent == ""
+    acceptance = entry_on(state.history, TWO, accepted(first.id, 1), epoch=1)
+    claim = entry_on(state.history, THREE, claimed(1), epoch=1, age_ms=100, parents=[first.id])
+    for entry in (acceptance, claim):
+        assert add(state, entry) == "the first entry is void"
+
+
+def test_a_first_entry_whose_sealed_part_is_malformed_is_kept_and_void() -> None:
+    """Behaviour: 12.13: kept, as every device keeps it, and not an error."""
+    good = created()
+    state = start(Record(good.kind, good.clear, b"\x00\x81\x00"))
+    assert state.history.placed[state.object].void.startswith("record: CreatedSealed")
+    assert add(state, entry_on(state.history, ONE, learned("0/0/a:1"))) == "the first entry is void"
+    assert state.content.intent == "" and state.envelope_bytes()
+
+
+def test_a_first_entry_may_offer_the_object_and_may_not_hold_other_custody() -> None:
+    offer = first_entry(ONE, created(), offered(TWO, 1))
+    state = ObjectState(offer, MEMBER)
+    assert state.history.view.is_frozen and state.history.view.number == 1
+    assert add(state, entry_on(state.history, ONE, learned("0/0/a:1"))) == "offered"
+    assert add(state, entry_on(state.history, TWO, accepted(offer.id, 1), epoch=1, parents=[offer.id])) == ""
+    for records in ([claimed(1)], [offered(TWO, 1), learned("p")], [offered(TWO, 2)], [accepted(b"o" * 32, 0)]):
+        first = first_entry(ONE, created(), *records)
+        assert ObjectState(first, MEMBER).history.placed[first.id].void != ""
+
+
+def test_a_first_entry_that_ends_the_object_ends_it() -> None:
+    state = ObjectState(first_entry(ONE, created(), terminated()), MEMBER)
+    assert state.history.view.has_ended and state.content.finish is not None
+
+
+def test_custody_records_stand_where_the_format_has_them() -> None:
+    """Behaviour: 12.13: an entry that says two things about custody at once says nothing."""
+    state = start()
+    for records in (
+        [learned("p"), claimed(1)],
+        [offered(TWO, 1), learned("p")],
+        [offered(TWO, 1), terminated()],
+        [terminated(), offered(TWO, 1)],
+        [terminated(), learned("p")],
+    ):
+        assert add(state, entry_on(state.history, ONE, *records)) != "", records
+    assert state.history.view.number == 0 and state.content.finish is None
+
+
+def test_an_answer_that_is_given_twice_raises_the_epoch_once() -> None:
+    """Behaviour: 11.9."""
+    state = start()
+    offer = entry_on(state.history, ONE, offered(TWO, 1))
+    add(state, offer)
+    assert add(state, entry_on(state.history, TWO, accepted(offer.id, 1), epoch=1)) == ""
+    again = entry_on(state.history, TWO, accepted(offer.id, 1), epoch=1, sequence=2)
+    assert add(state, again) == "no such offer stands"
+    assert state.history.view.epoch == 1 and state.history.view.number == 1
+
+
+def test_an_offer_takes_the_number_after_the_largest_of_its_past() -> None:
+    """Behaviour: 11.10."""
+    state = start()
+    assert add(state, entry_on(state.history, ONE, offered(TWO, 2))) == "epoch of the offer"
+    assert add(state, entry_on(state.history, ONE, offered(TWO, 0))) == "epoch of the offer"
+    add(state, entry_on(state.history, ONE, offered(TWO, 1)))
+    add(state, entry_on(state.history, ONE, claimed(2), epoch=2))
+    assert add(state, entry_on(state.history, ONE, offered(TWO, 3), epoch=2)) == ""
+
+
+def test_an_end_on_a_branch_that_does_not_rule_ends_nothing() -> None:
+    """Behaviour: 11.15: `terminated` rules on the ruling chain only; the branch is kept."""
+    state = start(created(recovery_ms=1))
+    base = [state.object]
+    claim = entry_on(state.history, TWO, claimed(1), parents=base, epoch=1, age_ms=10)
+    end = entry_on(state.history, ONE, learned("0/0/a:1"), terminated(), parents=base)
+    for entry in (end, claim):
+        assert add(state, entry) == ""
+    assert not state.history.view.has_ended and state.content.finish is None and end.id in state.history
+    assert add(state, entry_on(state.history, TWO, learned("0/0/b:1"), epoch=1)) == "", "over both branches"
+
+
 def test_nothing_has_effect_after_the_end() -> None:
     """Behaviour: 1.9."""
     state = start()
@@ -126,8 +209,23 @@ def test_nothing_has_effect_after_the_end() -> None:
 def test_a_wrong_height_or_epoch_is_void() -> None:
     """Behaviour: 12.13."""
     state = start()
+    assert add(state, entry_on(state.history, ONE, learned("0/0/a:1"), epoch=1)) == "epoch"
     assert add(state, entry_on(state.history, ONE, learned("0/0/a:1"), height=7)) == "height"
-    assert add(state, entry_on(state.history, ONE, learned("0/0/b:1"), epoch=3)) == "epoch"
+    assert state.content.script.learned == {} and len(state.history) == 3
+
+
+def test_a_lie_about_the_height_binds_nobody_above_it() -> None:
+    """Behaviour: 12.13: the largest number that an entry can hold, said by a relay, must not end the object."""
+    state = start()
+    lie = entry_on(state.history, TWO, signalled("lie"), height=2**63 - 1, grant=b"r" * 32)
+    assert add(state, lie, (Role.RELAY,)) == "height" and state.history.heads == [lie.id]
+    above = entry_on(state.history, ONE, learned("0/0/a:1"))
+    assert above.height == 2 and add(state, above) == ""
+    low = entry_on(state.history, TWO, signalled("lie"), height=1)
+    assert add(state, low) == "height"
+    over = entry_on(state.history, ONE, learned("0/0/b:1"))
+    assert over.height == 4 and add(state, over) == ""
+    assert state.history.is_behind(above.id, [over.id]), "a low lie hides nothing that is below it"
 
 
 def test_a_claim_before_the_recovery_age_is_void_but_an_operators_word_counts() -> None:

@@ -130,6 +130,7 @@ CANDIDATES_SHOWN_MAX = 10  # objects named when a reference is ambiguous
 SOCKET_PATH_BYTES_MAX = 100  # Linux takes 107 (sun_path); a longer one is hashed under the runtime directory
 QUERY_MS_MAX = 5_000
 QUERY_ROWS_MAX = 10_000
+DEMO_IMAGES_MAX = 60  # more would take over a minute; the first ones by name are surveyed
 QUERY_VALUE_BYTES_MAX = 1 * MIB  # the largest stored value is an entry; SQL could make any size
 QUERY_BYTES_MAX = 16 * MIB  # of all rows: they are answered in one line
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import Exit, UsageError
+from ...base.limits import DEMO_IMAGES_MAX
 from .checks import Capsule, Evidence, Killing, check, executed, read_starts
 from .fleet import Device, stop_all, wait_for
 from .images import find_images, make_images
 from .server import Receiver
 
-IMAGES_MAX = 60  # more would take over a minute; the first ones by name are surveyed
 SECONDS_EACH = 0.5  # real devices take as long; here it leaves room for a kill in the middle
 SECONDS_ALL = 24.0  # over all photographs; four are taken at a time
 NAME = "survey-1"
@@ -40,7 +40,7 @@ class Story:
     def __init__(self, folder: Path, images: Path | None, tell: Callable[[float, str, str, str], None]) -> None:
         self.folder = folder.absolute()
         self.found = find_images(images.absolute()) if images is not None else make_images(self.folder / "images")
-        self.images = self.found[:IMAGES_MAX]
+        self.images = self.found[:DEMO_IMAGES_MAX]
         self.began = time.monotonic()
         self._tell = tell
         self.starts_file = self.folder / "starts.log"

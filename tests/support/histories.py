@@ -259,22 +259,32 @@ class Move:
 CAST = ((1, b"e"), (2, b"e"), (3, b"g"), (4, b"r"), (5, b"a"), (6, b"o"), (1, b"e"), (2, b"e"))
 
 
+# Who acts, and what is done: work, signals and custody more often than the rest.
+ACTORS = (0, 0, 0, 1, 1, 2, 2, 3, 4, 5, 6, 6, 7)
+COMMON = (What.WORK, What.SIGNAL, What.TAKE, What.OFFER, What.ACCEPT, What.CLAIM, What.WORK_ELSEWHERE)
+DEEDS = (*What, *COMMON, *COMMON)
+
+
 def moves(count_max: int = 25) -> st.SearchStrategy[list[Move]]:
-    """Return what devices may do, in any order; work, signals and custody more often than the rest."""
-    common = [What.WORK, What.SIGNAL, What.TAKE, What.OFFER, What.ACCEPT, What.CLAIM, What.WORK_ELSEWHERE]
-    one = st.builds(
-        Move,
-        st.sampled_from([0, 0, 0, 1, 1, 2, 2, 3, 4, 5, 6, 6, 7]),
-        st.lists(st.integers(0, len(CAST) - 1), max_size=3).map(tuple),
-        st.sampled_from([*What, *common, *common]),
-        st.integers(0, 1_000),
-    )
+    """Return what devices may do, in any order, for a property."""
+    heard = st.lists(st.integers(0, len(CAST) - 1), max_size=3).map(tuple)
+    one = st.builds(Move, st.sampled_from(ACTORS), heard, st.sampled_from(DEEDS), st.integers(0, 1_000))
     return st.lists(one, min_size=1, max_size=count_max)
 
 
 def histories(count_max: int = 25) -> st.SearchStrategy[list[Entry]]:
     """Return all entries of random histories of several devices, parents first."""
     return st.builds(play, moves(count_max), st.sampled_from([0, 0, 3]))
+
+
+def random_history(seed: int, count: int = 25) -> list[Entry]:
+    """Return the entries of the history of a seed, parents first."""
+    chance = random.Random(seed)
+    script = []
+    for _ in range(count):
+        heard = tuple(chance.randrange(len(CAST)) for _ in range(chance.randrange(4)))
+        script.append(Move(chance.choice(ACTORS), heard, chance.choice(DEEDS), chance.randrange(1_000)))
+    return play(script, recovery_ms=chance.choice((0, 0, 3)))
 
 
 @dataclass

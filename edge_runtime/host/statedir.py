@@ -11,7 +11,6 @@ import hashlib
 import os
 import sqlite3
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,6 +132,8 @@ def _runtime_folder() -> Path:
     given = os.environ.get("XDG_RUNTIME_DIR")
     if given:
         return Path(given)
+    import tempfile  # here, because it is rarely needed and takes 700 KiB of memory with it
+
     folder = Path(tempfile.gettempdir()) / f"edge-runtime-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     found = os.lstat(folder)

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ...base.errors import Exit, UsageError
@@ -107,15 +108,16 @@ def read_duration_ms(flag: str, text: str) -> int:
 class Progress:
     """One line on a terminal that says how far long work is; silent where stderr is no terminal or time is short."""
 
-    def __init__(self, what: str, total_bytes: int) -> None:
+    def __init__(self, what: str, total_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.what = what
         self.total_bytes = total_bytes
-        self._began_s = self._said_s = time.monotonic()
+        self._clock = clock
+        self._began_s = self._said_s = clock()
         self._has_said = False
 
     def advance(self, done_bytes: int) -> None:
         """Say how far it is, at most twice a second."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         if now_s - self._said_s < PROGRESS_EVERY_S or not sys.stderr.isatty():
             return
         self._said_s, self._has_said = now_s, True

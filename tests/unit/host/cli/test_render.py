@@ -1,0 +1,135 @@
+"""Answers for people: what a device says, readable; the answers are of the shapes that `node` makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edge_runtime.host.cli.main import PLACES
+from edge_runtime.host.cli.render import RENDERERS, clean, render, table
+
+OBJECT, DEVICE = "ab" * 32, "cd" * 32
+SHOWN: dict[str, Any] = {
+    "object": OBJECT, "name": "n1", "intent": "greet", "status": "dormant", "end": None, "result": None, "error": None,
+    "published": {"photo": 3}, "custodian": DEVICE, "custodian_name": "base", "epoch": 2, "reason": "no camera",
+    "waits": [{"leaf": "peer(camera)", "kind": "onpeer"}], "expires_in_ms": 86_400_000, "entries": 7,
+}  # fmt: skip
+ENDED = {**SHOWN, "status": "ended", "end": "completed", "result": {"of": "Ada"}, "expires_in_ms": None}
+ROW = {
+    "object": OBJECT, "name": None, "intent": "greet", "status": "awake", "end": None, "reason": None,
+    "custodian_name": "base",
+}  # fmt: skip
+TRACED = {
+    "entry": "ef" * 32, "at_ms": 1, "age_ms": 61_000, "device": DEVICE, "device_name": "base", "stage": "executed",
+    "kind": "executed", "epoch": 0, "void": None, "body": {"outcome": "ok", "value": None, "try_number": 0},
+}  # fmt: skip
+EXPLAINED = {
+    "intent": "greet", "action": "dormancy", "reason": "no camera", "history": {"timeout": 3}, "next": None,
+    "verdict": {"effect": "permit", "rule": "default"}, "expires_in_ms": 5_000,
+    "waits": [{"leaf": "peer(camera)", "value": "false", "who_could": ["drone-2"]}],
+}  # fmt: skip
+REACHED = {"ok": True, "reached": True, "custodian": DEVICE, "custodian_name": "base", "last_contact_ms": None}
+PEER = {
+    "device": DEVICE, "name": "base", "connected": False, "address": None, "capabilities": ["camera"],
+    "last_ms": 120_000,
+}  # fmt: skip
+CONTACT = {
+    "name": "base", "started_ms_ago": 61_000, "lasted_ms": 4_000, "bytes_in": 1, "bytes_out": 2, "reason": "goodbye",
+}  # fmt: skip
+STATUS: dict[str, Any] = {
+    "device": DEVICE, "name": "base", "radio": "off", "held": True, "fleets": [{"name": "field", "fleet": OBJECT}],
+    "objects": {"awake": 0, "dormant": 5, "attempting": 0, "ended": 1}, "contacts": 0, "refused": {"signature": 2},
+    "dormant_by_reason": [{"reason": "no camera", "objects": 5}], "bytes": {"own": 10, "carried": 20},
+}  # fmt: skip
+CAPSULE = {"object": OBJECT, "entries": 3, "verified": "full", "head": ["ef" * 32], "file": "a.capsule"}
+FLEET = {"fleet": OBJECT, "name": "field", "all": [{"fleet": OBJECT, "name": "field"}, {"fleet": DEVICE, "name": "b"}]}
+
+ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
+    ("show", SHOWN, ("greet n1", "dormant: no camera", "waits for peer(camera)", "photo = 3", "base", "explain abab")),
+    ("show", ENDED, ("completed", '{"of": "Ada"}', "7 entries")),
+    ("submit", {**ENDED, "end": "failed", "error": "no film"}, ("failed", "no film")),
+    ("wait", ENDED, ("completed",)),
+    ("ls", [ROW, {**ROW, "name": "n2", "end": "failed"}], ("OBJECT", "abababababab", "n2", "failed", "base")),
+    ("ls", [{"status": "dormant", "reason": "no camera", "objects": 5}], ("REASON", "no camera", "5")),
+    ("ls", [], ("submit INTENT",)),
+    ("trace", [TRACED, {**TRACED, "void": "lower epoch"}], ("1 min", "base", "outcome=ok", "VOID: lower epoch")),
+    ("explain", EXPLAINED, ("dormancy, no camera", "default", "drone-2", "3 timeout", "no look is due", "5 s")),
+    ("explain", {**EXPLAINED, "next": 1_000, "waits": []}, ("next look in 1 s",)),
+    ("signal", REACHED, ("Done.",)),
+    ("cancel", {**REACHED, "reached": False, "last_contact_ms": 120_000}, ("base", "2 min ago", "next contact")),
+    ("claim", {**REACHED, "reached": False}, ("not met yet",)),
+    ("hold", {"ok": True, "reached": True, "custodian": DEVICE, "last_contact_ms": None}, ("Done.",)),
+    ("release", REACHED, ("Done.",)),
+    ("resume", REACHED, ("Done.",)),
+    ("hand", {"ok": True, "offered": 1, "to": DEVICE}, ("cdcdcdcdcdcd", "1 object.")),
+    ("hand", {"ok": True, "offered": 0, "to": DEVICE}, ("Nothing",)),
+    ("fact", {"ok": True}, ("Done.",)),
+    ("event", {"ok": True, "woken": 2}, ("2 objects",)),
+    ("facts", [{"name": "door.open", "value": True, "age_ms": 3_000, "origin": "user"}], ("door.open", "true", "3 s")),
+    ("facts", [], ("fact set",)),
+    ("peers", [PEER, {**PEER, "name": None, "connected": True}], ("base", "2 min ago", "in contact", "camera")),
+    ("peers", [], ("grant",)),
+    ("contacts", [CONTACT, {**CONTACT, "lasted_ms": None, "reason": None}], ("1 min ago", "4 s", "goodbye", "now")),
+    ("contacts", [], ("No contacts",)),
+    ("status", STATUS, ("radio off", "HELD", "field", "5 dormant", "no camera", "carried 20", "2 signature")),
+    (
+        "status", {**STATUS, "apps_failed": ["a:b: no module."], "hung_threads": 1, "trouble": "the disk is full"},
+        ("app not loaded: a:b", "1 step never", "TROUBLE: the disk is full"),
+    ),
+    ("apps", [{"device": DEVICE, "name": "base", "intent": "greet", "version": 3}], ("greet", "3", "base")),
+    ("apps", [], ("--app",)),
+    ("query", [{"n": 1, "name": None}, {"n": 22, "name": "x"}], ("n   name", "22  x")),
+    ("query", [], ("No rows",)),
+    ("init", {"device": DEVICE, "name": "base"}, ("base", DEVICE, "fleet create", "grant")),
+    ("fleet", FLEET, (f"Fleet field, {OBJECT}", f"also b, {DEVICE}")),
+    ("grant", {"grant": OBJECT, "roles": ["executor", "relay"], "file": "d.grant"}, ("d.grant", "relay", "join")),
+    ("join", {"grant": OBJECT, "roles": ["executor"], "fleet": OBJECT, "name": "field"}, ("field", "executor")),
+    ("radio", {"ok": True, "radio": "off"}, ("silent", "radio on")),
+    ("radio", {"ok": True, "radio": "on"}, ("speaks",)),
+    ("config", {"ok": True, "file": "c.toml", "apps": 1, "capabilities": []}, ("c.toml", "1 app,", "no capab")),
+    ("policy", {"ok": True, "file": "p.toml", "rules": 2}, ("p.toml", "2 rules")),
+    ("export", CAPSULE, ("a.capsule", "3 entries", "import")),
+    ("verify", CAPSULE, ("3 entries", "full", "efefefefefef")),
+    ("import", {**CAPSULE, "new": 2, "refused": 1}, ("a.capsule", "2 new of 3", "1 refused")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "value", "says"), ANSWERS, ids=lambda item: item if isinstance(item, str) else "")
+def test_an_answer_says_what_matters_and_is_no_python_or_json(command: str, value: Any, says: tuple[str, ...]) -> None:
+    text = render(command, value)
+    for part in says:
+        assert part in text
+    assert "None" not in text and "null" not in text
+
+
+@pytest.mark.parametrize(
+    ("command", "value"), [(command, value) for command, value, _ in ANSWERS if command != "query"]
+)
+def test_fields_that_a_newer_device_adds_change_nothing(command: str, value: Any) -> None:
+    more = {"colour": {"of": "later"}}
+    newer = [{**row, **more} for row in value] if isinstance(value, list) else {**value, **more}
+    assert render(command, newer) == render(command, value)
+
+
+def test_every_command_that_answers_has_a_text_of_its_own() -> None:
+    assert {command for command, _, _ in ANSWERS} == set(RENDERERS)
+    assert set(PLACES) - set(RENDERERS) == {"run", "demo"}
+
+
+def test_what_would_steer_a_terminal_is_shown() -> None:
+    hostile = "a\x1b]0;title\x07b\rc\x9bd\u202ee\u2066f"
+    assert clean(hostile) == "a\\x1b]0;title\\x07b\\x0dc\\x9bd\\u202ee\\u2066f"
+    assert clean("ä\tb\nc 你") == "ä\tb\nc 你"
+    for command, value in (
+        ("show", {**ENDED, "result": hostile, "name": hostile}),
+        ("ls", [{**ROW, "name": hostile, "custodian_name": hostile}]),
+        ("peers", [{**PEER, "name": hostile, "capabilities": [hostile]}]),
+        ("query", [{hostile: hostile}]),
+    ):
+        text = render(command, value)
+        assert "\\x1b]0;title\\x07" in text and "\x1b" not in text and "\u202e" not in text
+
+
+def test_a_line_feed_in_a_name_makes_no_row_of_a_table() -> None:
+    assert table([["a\nb", "c"]], ["X", "Y"]) == "X    Y\na b  c"

@@ -69,9 +69,7 @@ class Device:
         """
         argv = [sys.executable, "-m", "edge_runtime", "run", "--state", str(self.state), "--interface", "lo"]
         with open(self._log, "ab") as log:
-            self.process = subprocess.Popen(
-                [*argv, *self.options], stdout=subprocess.PIPE, stderr=log, env=self.env
-            )
+            self.process = subprocess.Popen([*argv, *self.options], stdout=subprocess.PIPE, stderr=log, env=self.env)
         assert self.process.stdout is not None
         # The daemon writes the word and its newline in one go: once there is something, the line is whole.
         is_there, _, _ = select.select([self.process.stdout], [], [], WAIT_S)

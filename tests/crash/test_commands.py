@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,9 @@ from typing import Any
 import pytest
 
 from edge_runtime.base.errors import Exit
-from tests.support.daemons import Daemon, make_fleet, wait_until
+from tests.support.daemons import ROOT, Daemon, make_fleet, wait_until
 
+PAGE = (ROOT / "docs" / "control.md").read_text()
 APP = """
 from edge_runtime import App
 
@@ -86,7 +89,8 @@ def test_a_device_is_made_without_a_daemon_and_another_one_joins_its_fleet_with_
     assert made["name"] == "first" and len(made["device"]) == 64
     assert json.loads(first.run("init", "--json").stdout) == made, "asked again it is the same device"
     fleet = json.loads(first.run("fleet", "create", "field", "--json").stdout)
-    assert fleet["name"] == "field" and json.loads(first.run("fleet", "show", "--json").stdout)["fleet"] == fleet["fleet"]
+    shown = json.loads(first.run("fleet", "show", "--json").stdout)
+    assert fleet["name"] == shown["name"] == "field" and shown["fleet"] == fleet["fleet"]
     device = json.loads(second.run("init", "--json").stdout)["device"]
     file = tmp_path / "second.grant"
     granted = json.loads(
@@ -236,3 +240,35 @@ def test_an_object_travels_by_file(pair: Pair, tmp_path: Path) -> None:
     assert pair.drone.ask("show", object=object_id)["result"] == "hello Kay"
     assert "all signatures hold" in pair.text("verify", str(file))
     assert "0 new" in pair.text("import", str(file))
+
+
+# --- docs/control.md ------------------------------------------------------------------------------------------------
+
+
+def test_the_pages_programs_run(pair: Pair) -> None:
+    programs = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    said = []
+    for program in programs:
+        env = {**pair.base.env, "EDGE_RUNTIME_STATE": str(pair.base.folder)}
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, timeout=60)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert said[0].startswith("hello Ada\n") and "greet completed" in said[0]
+    assert said[1] == "['hello Ada', 'hello Grace', 'hello Edsger']\n"
+
+
+def test_answers_hold_the_fields_that_the_page_names(pair: Pair) -> None:
+    """Those of requests that change nothing; the commands above check the others."""
+    object_id = pair.ask_for("which")["object"]
+    pair.base.ask("fact", name="door.open", value=True)
+    for command, fields in {
+        "show": {"object": object_id}, "ls": {}, "trace": {"object": object_id}, "explain": {"object": object_id},
+        "facts": {}, "peers": {}, "contacts": {}, "status": {}, "apps": {}, "fleet-show": {},
+        "export": {"object": object_id}, "signal": {"object": object_id, "name": "answer"},
+    }.items():  # fmt: skip
+        answer = pair.base.ask(command, **fields)
+        row = re.findall(rf"^\| `{command}` \|.*\| (.*) \|$", PAGE, re.MULTILINE)[0].split(";")[0]
+        named = {word for word in re.findall(r"`([a-z_]+)`", re.sub(r"\([^)]*\)", "", row))}
+        for item in answer if isinstance(answer, list) else [answer]:
+            assert named <= set(item), f"{command}: {named - set(item)}"
+        assert len(named) >= 3 or command == "export"

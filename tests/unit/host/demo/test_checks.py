@@ -62,7 +62,7 @@ def test_what_went_well_holds_in_every_claim(good: Evidence) -> None:
 
 
 BAD: list[tuple[str, str, Callable[[Evidence], Evidence]]] = [
-    (VERIFIES, "not from the start", lambda e: replace(e, capsules=[WHOLE, WHOLE, replace(WHOLE, verified="from run 2")])),
+    (VERIFIES, "not whole", lambda e: replace(e, capsules=[WHOLE, replace(WHOLE, verified="from run 2")])),
     (VERIFIES, "empty", lambda e: replace(e, capsules=[*e.capsules[1:], Capsule(0, "full", ("aa",))])),
     (HEADS, "one behind", lambda e: replace(e, capsules=[*e.capsules[1:], Capsule(8, "full", ("bb",))])),
     (ONCE, "two keys", lambda e: replace(e, deliveries={**e.deliveries, "other": e.deliveries["key"]})),

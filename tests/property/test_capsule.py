@@ -61,7 +61,9 @@ def spans(data: bytes) -> list[tuple[int, int]]:
 
 @settings(max_examples=60, deadline=None)
 @given(histories(), st.randoms(use_true_random=False), st.lists(st.binary(max_size=40), max_size=3))
-def test_a_capsule_reads_back_and_folds_to_the_same_state(entries: list[Entry], order: object, more: list[bytes]) -> None:
+def test_a_capsule_reads_back_and_folds_to_the_same_state(
+    entries: list[Entry], order: object, more: list[bytes]
+) -> None:
     """Behaviours: 1.6, 12.6: a device may lose everything but this file."""
     delivered = shuffled(entries, order)  # type: ignore[arg-type]
     capsule = read_capsule(written(delivered, tuple(more)))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import pytest
+from nacl.signing import SigningKey
 
 from edge_runtime.base.errors import PeerError
 from edge_runtime.base.limits import ENTRY_BYTES_MAX, ENTRY_RECORDS_MAX
@@ -11,7 +14,19 @@ from edge_runtime.objects.codec import decode, encode
 from edge_runtime.objects.cose import ENTRY_AAD, GRANT_AAD, sign1, split1
 from edge_runtime.objects.entries import Draft, Entry, reopen, seal, verify
 from edge_runtime.objects.fold import ObjectState
-from tests.support.histories import MEMBER, created, entry_id_of, entry_on, first_entry, key, learned, signalled
+from tests.support import cbor_strict
+from tests.support.cbor_strict import OURS
+from tests.support.histories import (
+    MEMBER,
+    ROOT,
+    created,
+    entry_id_of,
+    entry_on,
+    first_entry,
+    key,
+    learned,
+    signalled,
+)
 
 ONE = key(1)
 
@@ -104,3 +119,24 @@ def test_inputs_and_turns_are_told_apart() -> None:
     state = ObjectState(first_entry(ONE), MEMBER)
     assert entry_on(state.history, ONE, signalled("a")).is_input
     assert not entry_on(state.history, ONE, learned("p")).is_input
+
+
+def test_an_entry_spelled_by_hand_from_the_page_is_what_seal_makes() -> None:
+    """`docs/format.md`, byte for byte, with another encoder, another signer and the hash of the standard library."""
+    seed, public = b"\x01" * 32, bytes(SigningKey(b"\x01" * 32).verify_key)
+    clear = [8, 10_000_000, [], [], ["camera"], 0, [], [], [ROOT.public], 0, 0]
+    sealed = ["thing", b"\xf6", "", b"", "", 0, 0, []]
+    record = [64, cbor_strict.encode(clear, OURS), b"\x00" + cbor_strict.encode(sealed, OURS)]
+    time = [1_700_000_000_000, 3, 17, 0]
+    fields = [1, None, [], public, b"g" * 32, b"boot0000", 5, 0, 0, time, [record]]
+    payload = cbor_strict.encode(fields, OURS)
+    signed = cbor_strict.encode(["Signature1", b"\xa1\x01\x27", b"edge-runtime/1", payload], OURS)
+    raw = cbor_strict.encode([b"\xa1\x01\x27", {}, payload, SigningKey(seed).sign(signed).signature], OURS)
+    draft = Draft(
+        None, (), b"g" * 32, b"boot0000", 5, 0, 0, 1_700_000_000_000, Trust.NTP, 17, False,
+        (created(needs=("camera",)),),
+    )  # fmt: skip
+    entry = seal(key(1), draft)
+    assert entry.raw == raw and entry.id == blake2b(raw, digest_size=32).digest()
+    # Golden, made by this version: ids never change.
+    assert entry.id.hex() == "fb2d85a27a79b11f97ea48c428dca3fbd44089f8a9f6db7af03d40ce717c19dd"

@@ -40,8 +40,10 @@ def test_each_name_is_the_hash_of_what_the_format_page_says() -> None:
 def test_the_names_of_this_version_never_change() -> None:
     """Golden: made by this version; an attempt id is an idempotency key in other people's systems."""
     fingerprint = fingerprint_of("shoot", b"\x81\x01")
-    assert attempt_id(b"p" * 32, 0, "0/0/shoot:1", fingerprint).hex() == "5ae665e5397118e1d637ff87442959ed"
-    assert lineage_by_name(b"r" * 32, "nightly").hex() == "b50510b26fdb8563205cb169542049abdde27ed1e68ad67e145a773c37674769"
+    attempt = "5ae665e5397118e1d637ff87442959ed"
+    lineage = "b50510b26fdb8563205cb169542049abdde27ed1e68ad67e145a773c37674769"
+    assert attempt_id(b"p" * 32, 0, "0/0/shoot:1", fingerprint).hex() == attempt
+    assert lineage_by_name(b"r" * 32, "nightly").hex() == lineage
 
 
 def test_no_two_parts_of_a_name_can_be_exchanged() -> None:

@@ -72,7 +72,8 @@ def test_each_body_is_an_array_of_its_fields_and_of_no_more_and_no_fewer(record:
 @pytest.mark.parametrize(
     "item",
     [
-        [1, b"\x80"], [1, b"\x80", None, 0], ["1", b"\x80", None], [True, b"\x80", None], [1, "", None], [1, None, None],
+        [1, b"\x80"], [1, b"\x80", None, 0], ["1", b"\x80", None], [True, b"\x80", None], [1, "", None],
+        [1, None, None],
         [1, b"\x80", "sealed"], [0, b"\x80", None], [1024, b"\x80", None], {}, 7, None, b"",
     ],
     ids=repr,
@@ -83,7 +84,9 @@ def test_what_is_no_record_is_refused(item: object) -> None:
     assert caught.value.reason == "record"
 
 
-@pytest.mark.parametrize("clear", [b"", b"\x81\x00", b"\x98\x00", b"\x80\x00", b"\x9f\xff", b"\xa0", b"\xf6"], ids=bytes.hex)
+@pytest.mark.parametrize(
+    "clear", [b"", b"\x81\x00", b"\x98\x00", b"\x80\x00", b"\x9f\xff", b"\xa0", b"\xf6"], ids=bytes.hex
+)
 def test_a_clear_part_in_another_spelling_is_refused(clear: bytes) -> None:
     """Behaviour: 12.12; the clear part is checked on every relay."""
     with pytest.raises(PeerError):
@@ -113,7 +116,9 @@ def test_a_sealed_part_under_another_scheme_is_withheld_and_not_malformed(sealed
     assert read_sealed(check_record([int(Kind.LEARNED), b"\x80", sealed])) is None
 
 
-@pytest.mark.parametrize("spelled", [b"", b"\x80", b"\x82\x61p", b"\x82\x41p\x40", b"\x82\x61p\x40\x00", b"\x82\x78\x01p\x40"])
+@pytest.mark.parametrize(
+    "spelled", [b"", b"\x80", b"\x82\x61p", b"\x82\x41p\x40", b"\x82\x61p\x40\x00", b"\x82\x78\x01p\x40"]
+)
 def test_a_malformed_sealed_part_passes_intake_and_is_told_to_readers(spelled: bytes) -> None:
     """Behaviour: 12.13: only readers can tell, so it is kept, and void."""
     record = check_record([int(Kind.LEARNED), b"\x80", PLAIN + spelled])

@@ -94,10 +94,11 @@ class Runtime:
         self.loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             await self.thread.start()
+            # First of all events: what runs now is told from what ran when the last process died.
+            self.thread.post(Restored())
             self.links = await self._start_links()
             await self.control.start()
             async with self._group:
-                self.thread.post(Restored())
                 self._spawn(self._feed_watchdog())
                 self.links.look_for_peers()
                 print("ready", flush=True)

@@ -61,6 +61,9 @@ class End(IntEnum):
     EXPIRED = 3
 
 
+# The last outcome of an `executed` that this version knows (`judge.outcomes`); a later one is carried, not turned.
+OUTCOME_LAST = 12
+
 # A pushback hint that is negative or unreadable: do not retry without another reason (gRPC A6).
 HINT_NEVER = INTEGER_MAX
 

@@ -281,6 +281,9 @@ class ObjectState:
     def _apply_executed(self, body: b.ExecutedSealed, entry: Entry) -> None:
         c = self.content
         c.attempts += 1
+        if body.outcome > b.OUTCOME_LAST:
+            c.is_opaque = True
+            return
         c.outcomes[body.outcome] = c.outcomes.get(body.outcome, 0) + 1
         if body.is_final:
             c.executed += 1

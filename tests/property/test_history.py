@@ -252,6 +252,6 @@ def test_histories_differ_enough_to_say_something() -> None:
     assert reasons.keys() >= {
         "", "height", "role", "not custodian", "epoch", "offered", "after the end", "no such offer stands",
         "offered to another", "may not claim", "epoch of the offer", "custody record out of place",
-        "a record after an offer or the end", "record",
+        "a record after an offer or the end", "malformed",
     }, reasons  # fmt: skip
     assert max(epochs) >= 3 and forks > 50, (epochs, forks)

@@ -129,7 +129,7 @@ def test_a_first_entry_whose_sealed_part_is_malformed_is_kept_and_void() -> None
     """Behaviour: 12.13: kept, as every device keeps it, and not an error."""
     good = created()
     state = start(Record(good.kind, good.clear, b"\x00\x81\x00"))
-    assert state.history.placed[state.object].void.startswith("record: CreatedSealed")
+    assert state.history.placed[state.object].void == "malformed: kind 64"
     assert add(state, entry_on(state.history, ONE, learned("0/0/a:1"))) == "the first entry is void"
     assert state.content.intent == "" and state.envelope_bytes()
 

@@ -255,7 +255,7 @@ def test_a_mark_of_unfinished_work_is_seen(mark: str) -> None:
 
 
 def test_a_path_of_somebodys_machine_is_seen() -> None:
-    for path in ("/home/ann/x", "cp /root/x", "'/tmp/socket'", "/work/main", "/Users/ann"):
+    for path in ("/home/ann/x", "cp /root/x", "'/tmp/socket'", "/work/tree", "/Users/ann"):
         assert len(tidy_text.machine_paths({"a.py": f"x = 1\ny = {path}"})) == 1
     fine = "/var/lib/edge-runtime /run/edge-runtime/control.sock ~/.local/state a/work/b https://x/home/y"
     assert tidy_text.machine_paths({"a.py": fine}) == []

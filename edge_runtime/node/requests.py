@@ -239,8 +239,9 @@ class Requests:
 
     def switch_radio(self, command: c.Radio) -> dict[str, Any]:
         """Transmit nothing at all, or speak again."""
-        self.parts.store.set_meta("radio", int(command.on))
-        self.parts.effects.append(MembershipChanged())
+        if self.parts.members.is_radio_on != command.on:  # saying it again may not end contacts
+            self.parts.store.set_meta("radio", int(command.on))
+            self.parts.effects.append(MembershipChanged())
         return {"ok": True, "radio": "on" if command.on else "off"}
 
 

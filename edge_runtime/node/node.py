@@ -262,7 +262,10 @@ class Node:
             "SELECT object, path, attempt, try_number, fingerprint, effect, released_ms FROM releases "
             "ORDER BY object, path"
         ).fetchall()
-        parts.store.run("DELETE FROM releases")  # before any object is loaded: it would take them for running
+        # No step of this process runs yet. What a rebuild has loaded already took the dead ones for running.
+        parts.store.run("DELETE FROM releases")
+        for live in parts.spool.loaded():
+            live.flights.clear()
         for row, path, *fields in dead:
             live = self._find(row)
             if live is not None and self.turner.is_turnable(live):

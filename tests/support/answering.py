@@ -19,7 +19,8 @@ class Answering:
 
     Attributes:
         script: by default each answer's value is the number of its connection.
-        requests: all that came, parsed. ended: released once for each connection that is no more.
+        requests: all that came, parsed. asked: released once for each of them.
+        ended: released once for each connection that is no more.
     """
 
     def __init__(self, state: Path) -> None:
@@ -27,6 +28,7 @@ class Answering:
         self.script: Script = lambda connection, request: [line(request, connection)]
         self.requests: list[dict[str, Any]] = []
         self.connections = 0
+        self.asked = threading.Semaphore(0)
         self.ended = threading.Semaphore(0)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(state / "control.sock"))
@@ -47,6 +49,7 @@ class Answering:
             for text in file:
                 request = json.loads(text)
                 self.requests.append(request)
+                self.asked.release()
                 answers = self.script(number, request)
                 file.write(b"".join(answers))
                 file.flush()

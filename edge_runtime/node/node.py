@@ -264,8 +264,8 @@ class Node:
         ).fetchall()
         # No step of this process runs yet. What a rebuild has loaded already took the dead ones for running.
         parts.store.run("DELETE FROM releases")
-        for live in parts.spool.loaded():
-            live.flights.clear()
+        for loaded in parts.spool.loaded():
+            loaded.flights.clear()
         for row, path, *fields in dead:
             live = self._find(row)
             if live is not None and self.turner.is_turnable(live):

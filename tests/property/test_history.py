@@ -134,10 +134,8 @@ class Plainly:
         return 0 < self.recovery_ms <= entry.age_ms - self.entries[before.tip].age_ms
 
 
-@settings(max_examples=400, deadline=None)
-@given(histories(), orders)
-def test_what_rules_and_what_is_void_is_what_the_rules_say_plainly(entries: list[Entry], order: random.Random) -> None:
-    """Behaviours: 11.15, 12.13, 11.9, 11.10, 11.14: for the whole and for the past of every entry."""
+def compare(entries: list[Entry], order: random.Random) -> None:
+    """Compare the whole, and the past of every entry."""
     history = fold(shuffled(entries, order)).history
     plainly = Plainly(entries)
     everywhere = plainly.ruling(frozenset(plainly.entries))
@@ -151,6 +149,19 @@ def test_what_rules_and_what_is_void_is_what_the_rules_say_plainly(entries: list
         assert placed.height == plainly.height[entry.id]
         seen = plainly.ruling(plainly.past[entry.id] | {entry.id})
         assert (placed.view.epoch, placed.view.tip, placed.view.number) == (seen.epoch, seen.tip, seen.number)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories(), orders)
+def test_what_rules_and_what_is_void_is_what_the_rules_say_plainly(entries: list[Entry], order: random.Random) -> None:
+    """Behaviours: 11.15, 12.13, 11.9, 11.10, 11.14."""
+    compare(entries, order)
+
+
+def test_the_same_holds_for_a_thousand_histories_that_are_always_these() -> None:
+    """A mistake that is met once in a hundred histories is met here every time."""
+    for seed in range(1_000):
+        compare(random_history(seed), random.Random(seed))
 
 
 @settings(max_examples=150, deadline=None)

@@ -87,6 +87,41 @@ def test_equal_epochs_are_ruled_by_the_lower_id_of_the_act() -> None:
     assert state.history.view.act == min(claim.id for claim in claims)
 
 
+def test_progress_decides_nothing_between_equal_epochs() -> None:
+    """Behaviour: 11.15: whichever act has the higher id loses, with a hundred turns after it."""
+    for busy, idle in ((0, 1), (1, 0)):
+        state = start(created(recovery_ms=1))
+        claims = [
+            entry_on(state.history, who, claimed(1), parents=[state.object], epoch=1, age_ms=10) for who in (TWO, THREE)
+        ]
+        for claim in claims:
+            add(state, claim)
+        at = claims[busy]
+        for number in range(100):
+            at = entry_on(
+                state.history, (TWO, THREE)[busy], learned(f"0/0/a:{number}"), parents=[at.id], epoch=1
+            )  # fmt: skip
+            assert add(state, at) == ""
+        winner = min(claim.id for claim in claims)
+        assert state.history.view.act == winner
+        assert state.history.view.tip == (at.id if claims[busy].id == winner else claims[idle].id)
+
+
+def test_a_number_that_a_losing_branch_has_seen_is_used_up() -> None:
+    """Behaviour: 11.16: who claims over both heads takes a number above every offer that anybody made in them."""
+    state = start()
+    base = [state.object]
+    tip = entry_on(state.history, ONE, learned("0/0/a:1"), parents=base)
+    offers = (entry_on(state.history, ONE, offered(TWO, 1), parents=base, sequence=n) for n in range(2, 100))
+    loser = next(offer for offer in offers if offer.id > tip.id)
+    for entry in (tip, loser):
+        assert add(state, entry) == ""
+    view = state.history.view
+    assert (view.tip, view.epoch, view.number, view.is_frozen) == (tip.id, 0, 1, False)
+    assert add(state, entry_on(state.history, ONE, claimed(1), epoch=1)) == "epoch"
+    assert add(state, entry_on(state.history, ONE, claimed(2), epoch=2)) == ""
+
+
 def test_of_two_turns_of_a_cloned_author_the_lower_id_rules() -> None:
     """Behaviours: 11.15, 12.4: both are kept."""
     state = start()

@@ -1,26 +1,42 @@
-"""DBOS on SQLite, in its own process: `dbos_worker.py steps FOLDER MODE COUNT` or `dormant FOLDER MODE COUNT SECONDS`.
+"""DBOS on SQLite in a process of its own, run by `peers.Worker` with the peers' interpreter: `FOLDER MODE`.
 
-MODE is `default` or `wal` (the journal mode is set before the engine starts; it is a property of the file).
+MODE is `default` or `wal`: the journal mode is set before the engine starts, it is a property of the file. Each line
+on stdin is a command in JSON, each line on stdout its answer; the first answer says that the engine has launched and
+has begun to recover what it found. What a body or step does first is to write a line to FOLDER/starts.log.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import sqlite3
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from dbos import DBOS
 
-what, folder, mode, count = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+folder, mode = sys.argv[1:3]
+answers, sys.stdout = sys.stdout, sys.stderr  # whatever the engine prints is no answer
 file = os.path.join(folder, "dbos.sqlite")
 if mode == "wal":
-    sqlite3.connect(file).execute("PRAGMA journal_mode=WAL").close()
+    connection = sqlite3.connect(file)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
 os.chdir(folder)
-log = os.path.join(folder, "starts.log")
-DBOS(config={"name": "bench", "system_database_url": f"sqlite:///{file}", "run_admin_server": False,
-             "log_level": "ERROR"})
+DBOS(
+    config={
+        "name": "bench",
+        "system_database_url": f"sqlite:///{file}",
+        "run_admin_server": False,
+        "log_level": "ERROR",
+    }
+)
+
+
+def say_started(line):
+    with open("starts.log", "a") as log:
+        log.write(line + "\n")
 
 
 @DBOS.step()
@@ -35,73 +51,45 @@ def three(text):
 
 @DBOS.step()
 def note(number):
-    with open(log, "a") as out:
-        out.write(f"{number}\n")
+    say_started(f"step {number}")
     return number
 
 
 @DBOS.workflow()
 def sleeper(number):
-    with open(log, "a") as out:
-        out.write(f"w{number}\n")
+    say_started(f"body {number}")
     note(number)
     DBOS.sleep(86_400)
 
 
-def rss_mb():
-    for line in open("/proc/self/status"):
-        if line.startswith("VmRSS:"):
-            return round(int(line.split()[1]) / 1024, 1)
-
-
-def measure(width):
+def measure(width, count):
     times = []
-    lock = threading.Lock()
 
     def one(_):
         began = time.perf_counter()
         three("x")
-        with lock:
-            times.append((time.perf_counter() - began) * 1000)
+        times.append((time.perf_counter() - began) * 1000)
 
     cpu, began = time.process_time(), time.perf_counter()
     with ThreadPoolExecutor(width) as pool:
         list(pool.map(one, range(count)))
-    took = time.perf_counter() - began
-    times.sort()
-    return {"width": width, "per_s": round(count / took, 1), "p50_ms": round(times[len(times) // 2], 2),
-            "p99_ms": round(times[int(len(times) * 0.99)], 2),
-            "cpu_ms_each": round((time.process_time() - cpu) * 1000 / count, 2)}
+    took_s = time.perf_counter() - began
+    return {"took_s": took_s, "times_ms": times, "cpu_ms": (time.process_time() - cpu) * 1000}
 
 
-if what == "steps":
-    DBOS.launch()
-    for _ in range(5):
-        three("x")
-    print(json.dumps({"rows": [measure(1), measure(50)]}), flush=True)
-    os._exit(0)
-
-began = time.perf_counter()
-DBOS.launch()
-if what == "dormant":
-    idle = rss_mb()
+def sleep(count):
     for number in range(count):
         DBOS.start_workflow(sleeper, number)
-    until = time.time() + 600
-    while time.time() < until and (not os.path.exists(log) or sum(1 for _ in open(log)) < 2 * count):
-        time.sleep(0.2)
-    cpu, began = time.process_time(), time.perf_counter()
-    time.sleep(float(sys.argv[5]))
-    share = (time.process_time() - cpu) / (time.perf_counter() - began) * 100
-    print(json.dumps({"idle_rss_mb": idle, "rss_mb": rss_mb(), "idle_cpu_percent": round(share, 2),
-                      "starts": sum(1 for _ in open(log))}), flush=True)
-else:  # again: the same folder after a kill
-    before = sum(1 for _ in open(log))
-    last, quiet = before, time.perf_counter()
-    while time.perf_counter() - quiet < 3:
-        time.sleep(0.05)
-        now = sum(1 for _ in open(log))
-        if now != last:
-            last, quiet = now, time.perf_counter()
-    print(json.dumps({"restart_s": round(quiet - began, 2), "rerun": last - before}), flush=True)
+    return {}
+
+
+def say(answer):
+    print(json.dumps(answer), file=answers, flush=True)
+
+
+DBOS.launch()
+say({"is_ready": True})
+for line in sys.stdin:
+    command = json.loads(line)
+    say({"measure": measure, "sleep": sleep}[command.pop("do")](**command))
 os._exit(0)

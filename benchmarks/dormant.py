@@ -1,113 +1,144 @@
-"""`dormant`: sleeping objects: memory, idle CPU, restart after SIGKILL, and what runs again then."""
+"""`dormant`: sleeping objects: memory, idle CPU, restart after SIGKILL, and what runs again then.
+
+A sleeper records one step and sleeps for a day. Its body and its step each write a line where they start; lines that
+appear after the restart are `rerun`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from edge_runtime.client import BlockingClient, Client
 
-from .devices import ROOT, Daemon, cpu_ms, folder, peers_python, rss_mb, run_peer
+from .ours import Daemon
+from .peers import Worker, peers_python
+from .processes import Unusable, cpu_ms, folder, rss_mb
+from .results import OURS, Dormant, DormantRow
 
-DBOS_OBJECTS = 1_000  # it re-runs each of them at a restart: 10,000 took about a minute
+OBJECTS, OBJECTS_SMALL = 10_000, 500
+# A peer that runs each sleeper again at its restart takes a minute for 10,000 and as long to make them.
+PEER_OBJECTS, PEER_OBJECTS_SMALL = 1_000, 100
+IDLE_S, IDLE_S_SMALL = 30.0, 10.0
+ASLEEP_S = 600.0
+QUIET_S = 3.0  # no start for so long after a restart: nothing more will be run again
+SETTLE_S = 1.0  # after start-up, and after the last object fell asleep: imports and first checkpoints end
+CLIENTS = 50
 
 
-def measure(is_small: bool, objects: int | None) -> dict[str, Any]:
-    """Return the result, DBOS in the same call with fewer objects (said in its row)."""
-    count = objects or (500 if is_small else 10_000)
-    idle_s = 3.0 if is_small else 30.0
+def measure(is_small: bool, objects: int | None, peer_objects: int | None) -> Dormant:
+    """Return the result, DBOS in the same call with fewer objects, which its row says.
+
+    Raises:
+        Unusable: our own daemon does not start, or its objects do not fall asleep.
+    """
+    idle_s = IDLE_S_SMALL if is_small else IDLE_S
     with folder() as place:
-        rows = [_ours(place, count, idle_s)]
-        python = peers_python(may_install=not is_small)
-        if python is not None:
-            rows.append(_dbos(place, min(count, DBOS_OBJECTS), idle_s, python))
-    return {"rows": rows}
+        rows = [measure_ours(place, objects or (OBJECTS_SMALL if is_small else OBJECTS), idle_s)]
+        try:
+            python = peers_python(may_install=not is_small)
+            count = peer_objects or (PEER_OBJECTS_SMALL if is_small else PEER_OBJECTS)
+            rows.append(measure_dbos(place / "dbos", count, idle_s, python))
+        except Unusable as error:
+            print(f"skipped: dbos: {error}", file=sys.stderr)
+    return Dormant(tuple(rows))
 
 
-def _ours(place: Path, count: int, idle_s: float) -> dict[str, Any]:
-    state, log = place / "state", place / "notes.log"
-    daemon = Daemon(state, "--app", "workflow:app", env={"BENCH_LOG": str(log)}).start()
-    try:
-        time.sleep(1)
-        idle = rss_mb(daemon.pid)
-        asyncio.run(_submit(state, count))
-        _wait_dormant(state, count)
-        time.sleep(1)
-        cpu, began = cpu_ms(daemon.pid), time.perf_counter()
-        time.sleep(idle_s)
-        share = (cpu_ms(daemon.pid) - cpu) / (time.perf_counter() - began) / 10
-        memory, before = rss_mb(daemon.pid), len(log.read_text().splitlines())
+def measure_ours(place: Path, count: int, idle_s: float) -> DormantRow:
+    """Return our row. The restart ends when the daemon is ready and has said how many objects sleep."""
+    log = place / "starts.log"
+    with Daemon(place / "state", "workflow:app", log) as daemon:
+        time.sleep(SETTLE_S)
+        idle_rss = rss_mb(daemon.pid)
+        asyncio.run(submit_sleepers(daemon.state, count))
+        _wait(lambda: _asleep(daemon.state) == count, "the objects fell asleep")
+        time.sleep(SETTLE_S)
+        share = idle_percent(daemon.pid, idle_s)
+        rss, before = rss_mb(daemon.pid), starts(log)
         daemon.kill()
         began = time.perf_counter()
         daemon.start()
-        _wait_dormant(state, count)
-        restart = time.perf_counter() - began
-        time.sleep(1)
-        again = len(log.read_text().splitlines()) - before
-    finally:
-        daemon.__exit__()
-    return {
-        "system": "edge-runtime", "objects": count, "rss_mb": memory, "idle_rss_mb": idle,
-        "idle_cpu_percent": round(share, 2), "restart_s": round(restart, 2), "rerun": again,
-    }  # fmt: skip
+        _wait(lambda: _asleep(daemon.state) == count, "the objects were asleep again")
+        restart_s = time.perf_counter() - began
+        _wait_quiet(log)
+        return _row(OURS, count, rss, idle_rss, share, restart_s, starts(log) - before)
 
 
-async def _submit(state: Path, count: int) -> None:
+def measure_dbos(place: Path, count: int, idle_s: float, python: Path) -> DormantRow:
+    """Return the row of DBOS. The restart ends when the last body or step has been started again."""
+    place.mkdir()
+    log = place / "starts.log"
+    with Worker(python, place, "default") as worker:
+        time.sleep(SETTLE_S)
+        idle_rss = rss_mb(worker.pid)
+        worker.ask("sleep", count=count)
+        _wait(lambda: starts(log) == 2 * count, "the peer's objects fell asleep")
+        time.sleep(SETTLE_S)
+        share = idle_percent(worker.pid, idle_s)
+        rss, before = rss_mb(worker.pid), starts(log)
+        worker.kill()
+        began = time.perf_counter()
+        worker.start()
+        restart_s = max(time.perf_counter(), _wait_quiet(log)) - began
+        return _row("dbos", count, rss, idle_rss, share, restart_s, starts(log) - before)
+
+
+def _row(
+    system: str, count: int, rss: float, idle_rss: float, share: float, restart_s: float, rerun: int
+) -> DormantRow:
+    return DormantRow(
+        system=system, objects=count, rss_mb=rss, idle_rss_mb=idle_rss, idle_cpu_percent=round(share, 2),
+        restart_s=round(restart_s, 2), rerun=rerun,
+    )  # fmt: skip
+
+
+async def submit_sleepers(state: Path, count: int) -> None:
+    """Submit so many sleepers over one connection, CLIENTS of them under way at once."""
     left = iter(range(count))
 
-    async def worker(client: Client) -> None:
+    async def work(client: Client) -> None:
         for number in left:
             await client.submit("sleeper", number)
 
-    async with Client(state) as client:
-        await asyncio.gather(*(worker(client) for _ in range(50)))
+    async with Client(state) as client, asyncio.TaskGroup() as group:
+        for _ in range(CLIENTS):
+            group.create_task(work(client))
 
 
-def _wait_dormant(state: Path, count: int) -> None:
+def starts(log: Path) -> int:
+    """Return how many bodies and steps have started."""
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def idle_percent(pid: int, seconds: float) -> float:
+    """Return the share of one core that a process uses while nothing is asked of it."""
+    used, began = cpu_ms(pid), time.perf_counter()
+    time.sleep(seconds)
+    return (cpu_ms(pid) - used) / (time.perf_counter() - began) / 10
+
+
+def _asleep(state: Path) -> int:
     with BlockingClient(state) as client:
-        until = time.monotonic() + 300
-        while client.ask("status")["objects"]["dormant"] < count:
-            if time.monotonic() > until:
-                raise RuntimeError("the objects did not fall asleep")
-            time.sleep(0.05)
+        found: int = client.ask("status")["objects"]["dormant"]
+        return found
 
 
-def _dbos(place: Path, count: int, idle_s: float, python: Path) -> dict[str, Any]:
-    where = place / "dbos"
-    where.mkdir()
-    first = run_peer(python, "dbos_worker.py", "dormant", str(where), "wal", str(count), str(idle_s))
-    again = run_peer(python, "dbos_worker.py", "again", str(where), "wal", str(count))
-    return {
-        "system": "dbos (wal)", "objects": count, "rss_mb": first["rss_mb"], "idle_rss_mb": first["idle_rss_mb"],
-        "idle_cpu_percent": first["idle_cpu_percent"], "restart_s": again["restart_s"], "rerun": again["rerun"],
-    }  # fmt: skip
+def _wait(is_true: Callable[[], bool], what: str) -> None:
+    until = time.monotonic() + ASLEEP_S
+    while not is_true():
+        if time.monotonic() > until:
+            raise Unusable(f"not within {ASLEEP_S:.0f} s: {what}")
+        time.sleep(0.02)
 
 
-def measure_start(is_small: bool) -> dict[str, Any]:
-    """`start`: cold start to `ready` on an existing state, idle memory, and the time that imports take; medians."""
-    runs = 3 if is_small else 9
-    times: list[float] = []
-    memory: list[float] = []
-    with folder() as place:
-        for run in range(runs + 1):
-            began = time.perf_counter()
-            with Daemon(place / "state") as daemon:
-                took = time.perf_counter() - began
-                if run:  # the first one makes keys and spool
-                    times.append(took)
-                time.sleep(1)
-                memory.append(rss_mb(daemon.pid))
-    code = "import time; t = time.perf_counter(); import edge_runtime.host.runtime, edge_runtime.host.links; " \
-           "print((time.perf_counter() - t) * 1000)"  # fmt: skip
-    imports = sorted(
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout)
-        for _ in range(runs)
-    )
-    return {
-        "ready_s": round(sorted(times)[len(times) // 2], 3), "rss_mb": sorted(memory)[len(memory) // 2],
-        "import_ms": round(imports[len(imports) // 2], 1),
-    }  # fmt: skip
+def _wait_quiet(log: Path) -> float:
+    """Wait until nothing has started for QUIET_S; return when the last start was seen, on the performance counter."""
+    last, at = starts(log), time.perf_counter()
+    while time.perf_counter() - at < QUIET_S:
+        time.sleep(0.02)
+        if (now := starts(log)) != last:
+            last, at = now, time.perf_counter()
+    return at

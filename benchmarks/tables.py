@@ -1,0 +1,51 @@
+"""Results as Markdown: what docs/benchmarks.md shows, and what a run prints without --json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from .bars import judged
+from .results import Dormant, DormantRow, Result, Start, Steps, StepsRow
+
+
+def page(found: Sequence[Result]) -> str:
+    """Return the tables of the results in the order given, then all their figures beside the bars."""
+    parts = [result_table(result) for result in found]
+    bars = [
+        (bar.what, f"{'≥' if bar.is_floor else '≤'} {bar.bound:g}", f"{figure:g}", bar.judge(figure))
+        for bar, figure in judged(found)
+    ]
+    return "\n\n".join([*parts, *([_table(("ours", "bar", "measured", ""), bars)] if bars else [])])
+
+
+def result_table(found: Result) -> str:
+    """Return the table of one result."""
+    match found:
+        case Steps(workload=workload, rows=rows, ratio_one=one, ratio_fifty=fifty):
+            ratios = f"{workload}; ours over the best peer: {_cell(one)} one at a time, {_cell(fifty)} 50 wide."
+            return _rows_table(StepsRow, rows) + "\n\n" + ratios
+        case Dormant(rows=rows):
+            return _rows_table(DormantRow, rows)
+        case Start():
+            return _rows_table(Start, [found])
+
+
+def _rows_table(
+    shape: type[StepsRow] | type[DormantRow] | type[Start], rows: Sequence[StepsRow | DormantRow | Start]
+) -> str:
+    names = [field.name for field in msgspec.structs.fields(shape)]
+    return _table(
+        [name.replace("_", " ").replace(" percent", " %").replace(" mb", " MB") for name in names],
+        [[_cell(getattr(row, name)) for name in names] for row in rows],
+    )
+
+
+def _cell(value: str | float | None) -> str:
+    return "–" if value is None else str(value)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

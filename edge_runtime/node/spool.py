@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..base.errors import PeerError
-from ..base.limits import STATE_CACHE_BYTES_MAX
+from ..base.limits import INTEGER_MAX, STATE_CACHE_BYTES_MAX
 from ..objects.bodies import CreatedClear
 from ..objects.entries import Entry, reopen
 from ..objects.fold import ObjectState
@@ -91,8 +91,8 @@ class Spool:
         self.changed: dict[bytes, None] = {}  # objects written to in the event being handled: a rollback forgets them
 
     def age_ms(self, live: Live) -> int:
-        """Return an object's age now, never below that of its newest known entry."""
-        return max(0, self.timeline.life_ms + live.age_offset_ms)
+        """Return an object's age now, never below that of its newest ruling turn, and within what an entry can say."""
+        return min(max(0, self.timeline.life_ms + live.age_offset_ms), INTEGER_MAX)
 
     def life_ms_of(self, live: Live, age_ms: int) -> int:
         """Return when on this device's clock an object reaches an age."""
@@ -169,7 +169,9 @@ class Spool:
         self.store.run("INSERT INTO entries VALUES (?, ?, ?, ?)", (live.row, n, entry.id, entry.raw))
         placed = live.state.add(entry, roles)
         self._cache_bytes += len(entry.raw) * MEMORY_PER_BYTE
-        if entry.age_ms > self.age_ms(live):
+        # Only the custodian's turns say how old the object is: a void entry, or anybody's signal, that claims an age
+        # beyond the lifetime would end the object.
+        if not placed.void and not entry.is_input and entry.age_ms > self.age_ms(live):
             live.age_offset_ms = entry.age_ms - self.timeline.life_ms
             self.store.run("UPDATE objects SET age_offset_ms = ? WHERE row = ?", (live.age_offset_ms, live.row))
         return placed

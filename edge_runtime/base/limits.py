@@ -90,6 +90,7 @@ CONNECT_MS_MAX = 3 * SECOND_MS
 CONTACT_INFLIGHT_BYTES_MAX = 256 * KIB  # sent and not yet taken by the channel
 COMMIT_EVERY_MS = 50
 ADVERTS_MAX = 1_000
+ADVERT_INTENTS_MAX = 256
 PEERS_MAX = 64
 SIGHTINGS_MAX = 256  # peers remembered from announcements; the one heard longest ago goes
 DIAL_ADDRESSES_MAX = 4  # of one sighting, dialled at once; a machine with more has containers

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from ..base.errors import PeerError
-from ..base.limits import ADVERTS_MAX
+from ..base.limits import ADVERT_BYTES_MAX, ADVERT_INTENTS_MAX, ADVERTS_MAX, LIST_ITEMS_MAX
 from ..objects.grants import Advert, sign_advert, verify_advert
 from .membership import Members
 from .store import Store
@@ -47,17 +49,25 @@ class Adverts:
     def say(
         self, capabilities: Sequence[str], resources: Sequence[str], intents: Sequence[tuple[str, int]], life_ms: int
     ) -> bool:
-        """Sign this device's advert anew if what it says changed; return whether it did."""
-        device = self.members.device
-        had = self.by_device.get(device)
+        """Sign this device's advert anew if what it says changed; return whether it did.
+
+        What does not fit ADVERT_BYTES_MAX is left out, by alphabet: intents first, then resources, then capabilities.
+        The device still offers it; others only do not know.
+        """
+        had = self.by_device.get(self.members.device)
         grants = self.members.membership().grants
         draft = Advert(
-            device, 1 if had is None else had[0].counter + 1, self.members.name, tuple(sorted(capabilities)),
-            tuple(sorted(resources)), tuple(sorted(intents))[:256], grants[0] if grants else b"",
+            self.members.device, 1 if had is None else had[0].counter + 1, self.members.name,
+            tuple(sorted(capabilities))[:LIST_ITEMS_MAX], tuple(sorted(resources))[:LIST_ITEMS_MAX],
+            tuple(sorted(intents))[:ADVERT_INTENTS_MAX], grants[0] if grants else b"",
         )  # fmt: skip
+        raw = sign_advert(self.members.key, draft)
+        while len(raw) > ADVERT_BYTES_MAX:
+            draft = _shorter(draft)
+            raw = sign_advert(self.members.key, draft)
         if had is not None and _without_counter(had[0]) == _without_counter(draft):
             return False
-        self._put(draft, sign_advert(self.members.key, draft), life_ms)
+        self._put(draft, raw, life_ms)
         return True
 
     def _put(self, advert: Advert, raw: bytes, life_ms: int) -> None:
@@ -102,6 +112,15 @@ class Adverts:
             and advert.has(needs, intent)
         ]
         return [item[3] for item in sorted(found, key=lambda item: item[:3])]
+
+
+def _shorter(advert: Advert) -> Advert:
+    """Return the advert with less in its first list that still has something; a bare advert is within its bound."""
+    for name in ("intents", "resources", "capabilities"):
+        items = getattr(advert, name)
+        if items:
+            return msgspec.structs.replace(advert, **{name: items[: len(items) * 3 // 4]})
+    raise AssertionError("an advert with nothing in it is over its bound")
 
 
 def _without_counter(advert: Advert) -> tuple[object, ...]:

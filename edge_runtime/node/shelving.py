@@ -42,6 +42,9 @@ class Shelving:
             return ShelfRow("dormant", "held by an operator", self._lifetime_ms(live), ("held",))
         if content.is_opaque:
             return ShelfRow("dormant", "holds a record of a newer version", None, ())
+        if content.is_withheld:
+            # Claimed by an operator whose device cannot read it: due at once for ever would be a busy loop.
+            return ShelfRow("dormant", "holds content that this device cannot read", None, ())
         if live.flights:
             return ShelfRow("attempting", "", self._timer_ms(live), self._body_topics(live))
         if content.dormancy is not None:

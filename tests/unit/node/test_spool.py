@@ -42,3 +42,53 @@ def test_a_member_that_lies_about_the_age_cannot_expire_an_object(record: Record
     world.run(seconds=5)
     shown = one.show(made)
     assert shown["status"] == "dormant" and shown["age_ms"] < 60_000, shown
+
+
+def test_more_heads_than_an_entry_may_name_do_not_stop_the_custodian() -> None:
+    """Behaviour: 12.13: forty signals written apart are forty heads; an entry names sixteen of them."""
+    world = World("one", "two")
+    world.link("one", "two", up=True)
+    world.run(seconds=1)
+    one, two = world.device("one"), world.device("two")
+    made = one.ask(c.Submit("later", needs=["nobody"]))["object"]
+    world.run(seconds=1)
+    object_id = bytes.fromhex(made)
+    entries = []
+    for number in range(40):
+        parts = two.node.parts
+        _, _, grant = parts.members.current_fleet()
+        draft = Draft(
+            object_id, (object_id,), grant, b"manyboot", 900 + number, 1, 0, 0, Trust.NONE, 0, True,
+            (signalled(f"s{number}"),),
+        )  # fmt: skip
+        entries.append(seal(parts.members.key, draft))
+    with one.node.parts.store.transaction():
+        taken = one.node.intake.take(object_id, (), entries, 0, True)
+        assert taken.new == 40
+    assert len(one.show(made)["heads"]) > 16
+    hand = one.ask(c.Hand(to="two", object=made))
+    assert hand["offered"] == 1 and "offered to two" in one.show(made)["reason"]
+
+
+def test_an_object_that_cannot_be_read_here_sleeps_when_it_is_claimed() -> None:
+    """Behaviour: 12.11: content sealed for others shows as withheld; custody of it makes no busy loop."""
+    world = World("one", "two")
+    world.link("one", "two", up=True)
+    world.run(seconds=1)
+    one, two = world.device("one"), world.device("two")
+    made = two.ask(c.Submit("later", needs=["nobody"]))["object"]
+    world.run(seconds=1)
+    live = one.node.parts.spool.find(bytes.fromhex(made))
+    assert live is not None
+    parts = two.node.parts
+    _, _, grant = parts.members.current_fleet()
+    heads = tuple(live.state.history.heads)
+    sealed = Record(learned("0/0/x:1").kind, learned("0/0/x:1").clear, b"\x01" + b"s" * 40)
+    height = live.state.history.height_over(heads)
+    draft = Draft(live.object, heads, grant, b"sealboot", 900, height, 0, 0, Trust.NONE, 0, True, (sealed,))
+    with one.node.parts.store.transaction():
+        one.node.intake.take(live.object, (), [seal(parts.members.key, draft)], 0, True)
+    one.ask(c.Claim(made))
+    assert "cannot read" in one.show(made)["reason"]
+    due_ms = one.node.alarm_boot_ms()
+    assert due_ms is None or due_ms > world.now_ms + 1_000

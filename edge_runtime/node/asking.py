@@ -11,6 +11,7 @@ from . import commands as c
 from .answers import Answers
 from .capsules import Capsules
 from .effects import Answer
+from .explaining import Explaining
 from .judgement import Judgement
 from .lookup import find_object
 from .parts import Parts
@@ -38,7 +39,7 @@ class Asking:
         self.requests = requests
         self.answers = answers
         self.capsules = capsules
-        self.judgement = judgement
+        self.explaining = Explaining(judgement)
         self.say_advert = say_advert
         self._waiters: dict[bytes, list[int]] = {}
         self._followers: dict[bytes, list[int]] = {}
@@ -71,7 +72,7 @@ class Asking:
             case c.Trace():
                 return self._trace(ticket, command)
             case c.Explain():
-                return self.judgement.explain(find_object(parts, command.object))
+                return self.explaining.explain(find_object(parts, command.object))
             case c.Signal():
                 return requests.signal(command)
             case c.Cancel():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ..base.errors import PeerError
 from ..base.limits import DEATHS_ELSEWHERE, DESTINATIONS_MAX, STEPS_IN_FLIGHT_MAX
@@ -166,7 +166,7 @@ class Judgement:
             failure = Failure(Outcome(memory.outcome), memory.in_a_row, memory.age_ms, memory.hint_ms, deaths)
         left = content.attempts_max - content.attempts if content.attempts_max else None
         case = StepCase(
-            content.intent, tuple(sorted(needs)), self._is_member(live), failure,
+            content.intent, tuple(sorted(needs)), self.is_member(live), failure,
             seed_of(live.object, self.parts.device, call.attempt, try_number), left,
             self.flights_count() >= STEPS_IN_FLIGHT_MAX, call.retry.first_ms, call.retry.max_ms,
         )  # fmt: skip
@@ -174,7 +174,7 @@ class Judgement:
             case, self.policy, self.snapshot(live, age_ms), self.destination(call.name), self.rto(call.name)
         )
 
-    def _is_member(self, live: Live) -> bool:
+    def is_member(self, live: Live) -> bool:
         """Say whether the object's creator is executor or operator of its fleet."""
         history = live.state.history
         first = history.placed[history.object].entry
@@ -243,7 +243,7 @@ class Judgement:
             destination.signal()
         self.parts.agenda.wake_topic("fact:link")
 
-    # --- Without a handler, and explaining ------------------------------------------------------------------------
+    # --- Without a handler ------------------------------------------------------------------------
 
     def without_app(self, live: Live) -> Elsewhere:
         """Return what an object waits for whose intent no app here offers."""
@@ -254,51 +254,6 @@ class Judgement:
     def on_new_app(self, live: Live) -> tuple[Trigger, ...]:
         """Return the trigger of an object that only another version of its app can turn."""
         return (Changed(f"app.{live.state.content.intent}"),)
-
-    def explain(self, live: Live) -> dict[str, Any]:
-        """Return why an object is where it is, as `explain` prints it."""
-        content, dormancy = live.state.content, live.state.content.dormancy
-        age_ms = self.parts.spool.age_ms(live)
-        view = self.snapshot(live, age_ms)
-        verdict = self.policy.decide(content.intent, self._is_member(live), view)
-        trigger = None if dormancy is None or content.finish is not None else trigger_of(dormancy.trigger)
-        waits = [
-            {"leaf": describe(leaf), "value": holds(leaf, view).value, "age_ms": None, "last_true_ms": None,
-             "who_could": self._who_could(leaf)}
-            for leaf in (leaves_of(trigger) if trigger is not None else ())
-        ]  # fmt: skip
-        ends_ms = live.state.history.created.lifetime_ms if dormancy is None else dormancy.expires_age_ms
-        return {
-            "object": live.object.hex(),
-            "intent": content.intent,
-            "facts": {fact.name: fact.value for fact in self.parts.facts.all()},
-            "verdict": {"effect": verdict.effect.value, "rule": verdict.rule, "policy": verdict.policy.hex()},
-            "history": {
-                Outcome(number).name.lower(): count for number, count in sorted(content.outcomes.items())
-            },
-            "action": self._action_of(live),
-            "reason": live.reason or (dormancy.reason if dormancy is not None else None),
-            "next": None if live.due_ms is None else max(0, live.due_ms - self.parts.timeline.life_ms),
-            "waits": waits,
-            "expires_in_ms": None if content.finish is not None else max(0, ends_ms - age_ms),
-        }
-
-    def _action_of(self, live: Live) -> str:
-        view, content = live.state.history.view, live.state.content
-        if content.finish is not None:
-            return Action.TERMINATION.value
-        if view.is_frozen or view.holder != self.parts.device:
-            return Action.DELEGATION.value
-        return Action.EXECUTION.value if live.flights else Action.DORMANCY.value
-
-    def _who_could(self, leaf: Trigger) -> list[str]:
-        if not isinstance(leaf, OnPeer):
-            return []
-        return sorted(
-            advert.name or advert.device.hex()[:8]
-            for advert in self.parts.adverts.others()
-            if leaf.name in advert.capabilities or any(name == leaf.name for name, _ in advert.intents)
-        )
 
 
 def call_name(path: str) -> str:

@@ -7,17 +7,13 @@ judged in the order of their calls; then, if nothing runs here, the object sleep
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..base.errors import PeerError
-from ..base.limits import DORMANCY_MS_MAX, LEAVES_MAX, RESUMPTIONS_PER_TURN_MAX
+from ..base.limits import RESUMPTIONS_PER_TURN_MAX
 from ..judge.outcomes import Outcome
 from ..objects import bodies as b
-from ..objects.codec import encode
 from ..objects.kinds import Kind
 from ..objects.records import make
 from ..objects.script import Resumed, Resumption
-from ..objects.triggers import After, OnSignal, Trigger, When, any_of, to_tree
 from ..program.app import Intent
 from ..program.driver import (
     Again,
@@ -35,23 +31,13 @@ from ..program.driver import (
 from ..program.driver import Start as BodyStart
 from ..program.errors import Nondeterminism
 from .custody import Custody
-from .effects import Note, Stage, StartStep, StopStep
+from .effects import Stage, StartStep, StopStep
 from .events import StepEnded
-from .judgement import Elsewhere, Go, Judgement, Pause, call_name
+from .judgement import Elsewhere, Go, Judgement, call_name
 from .parts import Parts
 from .shelving import Shelving
+from .sleeping import Blocked, Sleeping
 from .spool import Flight, Live
-
-# How long an object sleeps at most that waits for more things than one trigger holds.
-LOOK_AGAIN_MANY_MS = 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Blocked:
-    """A step that cannot run now: when to look again."""
-
-    call: StepCall
-    pause: Pause | Elsewhere
 
 
 class Turner:
@@ -62,6 +48,7 @@ class Turner:
         self.judgement = judgement
         self.custody = custody
         self.shelving = shelving
+        self.sleeping = Sleeping(parts, judgement, custody)
 
     def go_on(self, live: Live) -> None:
         """Bring an object as far as it goes now, append what that made, and put it away with its next wake."""
@@ -77,7 +64,7 @@ class Turner:
         intent = parts.intent_of(live)
         if intent is None:
             self._close_body(live)
-            self._sleep_without_app(live, age_ms)
+            self.sleeping.sleep_without_app(live, age_ms)
         elif live.state.history.created.lifetime_ms <= age_ms:
             self._expire(live)
         else:
@@ -151,7 +138,7 @@ class Turner:
         return self.is_turnable(live)
 
     def _expire(self, live: Live) -> None:
-        self._finish(live, b.End.EXPIRED, b"", "the lifetime passed", "Expired")
+        self.sleeping.finish(live, b.End.EXPIRED, b"", "the lifetime passed", "Expired")
 
     # --- The body -------------------------------------------------------------------------------------------------
 
@@ -167,17 +154,17 @@ class Turner:
                 if found is None:
                     break
                 took, resumption = found
-                self._reenter(live, age_ms)
+                self.sleeping.reenter(live, age_ms)
                 live.made.append(make(Kind.TOOK, b.Empty(), took))
                 if took.what in (b.Took.INPUT, b.Took.CANCEL):
                     live.state.content.taken[took.ref] = None
                 body.deliver(resumption, world)
                 self._absorb(live, body)
         except Nondeterminism as error:
-            self._park_body(live, f"nondeterminism: {error}", age_ms)
+            self._park(live, f"nondeterminism: {error}", age_ms)
             return
         except BodyOverran:
-            self._park_body(live, "overran: the handler did not give way within its slice", age_ms)
+            self._park(live, "overran: the handler did not give way within its slice", age_ms)
             self.parts.spool.park(live, "overran")
             return
         if body.ended is not None:
@@ -202,9 +189,9 @@ class Turner:
         try:
             live.body.deliver(resumption, self.judgement.world(live, intent, age_ms))
         except Nondeterminism as error:
-            self._park_body(live, f"nondeterminism: {error}", age_ms)
+            self._park(live, f"nondeterminism: {error}", age_ms)
         except BodyOverran:
-            self._park_body(live, "overran: the handler did not give way within its slice", age_ms)
+            self._park(live, "overran: the handler did not give way within its slice", age_ms)
             self.parts.spool.park(live, "overran")
 
     def _absorb(self, live: Live, body: Body) -> None:
@@ -248,37 +235,27 @@ class Turner:
                 )
         return None
 
-    def _reenter(self, live: Live, age_ms: int) -> None:
-        """Say once per sleep that the object woke, and by what, before the first thing it then does."""
-        dormancy = live.state.content.dormancy
-        if dormancy is None or live.made:
-            return
-        triggers = self.judgement.which_hold(live, dormancy, age_ms)
-        digest = self.judgement.snapshot_digest(live, age_ms)
-        live.made.append(make(Kind.REENTERED, b.Empty(), b.ReenteredSealed(triggers, digest)))
-        self.parts.note(Stage.WOKEN, live, by=", ".join(triggers))
-
     # --- Steps ----------------------------------------------------------------------------------------------------
 
     def _release(self, live: Live, body: Body, intent: Intent, age_ms: int) -> None:
         calls = body.steps()
         self._stop_abandoned(live, calls)
-        blocked: list[_Blocked] = []
+        blocked: list[Blocked] = []
         for call in calls:
             if call.path in live.flights:
                 continue
             decision = self.judgement.judge_step(live, intent, call, age_ms)
             if isinstance(decision, Go):
-                self._reenter(live, age_ms)
+                self.sleeping.reenter(live, age_ms)
                 self._start(live, call)
             else:
-                blocked.append(_Blocked(call, decision))
+                blocked.append(Blocked(call, decision))
         if live.flights:
             return
         elsewhere = next((item.pause for item in blocked if isinstance(item.pause, Elsewhere)), None)
         if elsewhere is not None and self.custody.offer(live, elsewhere.needs, elsewhere.reason, age_ms):
             return
-        self._sleep(live, body, blocked, age_ms)
+        self.sleeping.sleep(live, body, blocked, age_ms)
 
     def _start(self, live: Live, call: StepCall) -> None:
         memory = live.state.content.steps.get(call.path)
@@ -302,67 +279,17 @@ class Turner:
                 flight.is_abandoned = True
                 self.parts.effects.append(StopStep(live.object, path))
 
-    # --- Sleeping and ending --------------------------------------------------------------------------------------
-
-    def _sleep(self, live: Live, body: Body, blocked: list[_Blocked], age_ms: int) -> None:
-        """Append `dormant` with everything that can end the sleep, unless that is what stands there already."""
-        leaves: list[Trigger] = []
-        reasons: list[str] = []
-        timers = body.timers()
-        if timers:
-            leaves.append(After(timers[0].due_age_ms))
-        for condition in body.condition_waits():
-            leaves.append(When(self.judgement.condition_of(condition.tree)))
-            reasons.append(f"until {condition.text}")
-        for wait in body.input_waits():
-            leaves.append(OnSignal(wait.name))
-            reasons.append(f"waiting for signal {wait.name}")
-        for item in blocked:
-            leaves.extend(item.pause.triggers)
-            reasons.append(item.pause.reason)
-        if timers and not reasons:
-            reasons.append("sleeping")
-        if not leaves:
-            reasons.append("nothing to wait for: the handler awaits something that nobody will complete")
-        self._write_dormant(live, leaves, "; ".join(dict.fromkeys(reasons)), age_ms)
-
-    def _write_dormant(self, live: Live, leaves: list[Trigger], reason: str, age_ms: int) -> None:
-        trigger = any_of(leaves[:LEAVES_MAX])
-        tree = encode(to_tree(trigger)) if trigger is not None else b"\xf6"
-        reason = reason[:500]
-        dormancy = live.state.content.dormancy
-        if dormancy is not None and not live.made and (dormancy.trigger, dormancy.reason) == (tree, reason):
-            return
-        lifetime_ms = live.state.history.created.lifetime_ms
-        # What a body waits for beyond the bound of one trigger is looked at by time: a way out is never lost.
-        stay_ms = DORMANCY_MS_MAX if len(leaves) <= LEAVES_MAX else LOOK_AGAIN_MANY_MS
-        expires_ms = min(lifetime_ms, age_ms + stay_ms)
-        record = make(Kind.DORMANT, b.DormantClear(expires_ms), b.DormantSealed(tree, reason))
-        live.made.append(record)
-        self.parts.note(Stage.JUDGED, live, action="dormancy", reason=reason)
-
-    def _sleep_without_app(self, live: Live, age_ms: int) -> None:
-        name = live.state.content.intent
-        decision = self.judgement.without_app(live)
-        if not live.flights and self.custody.offer(live, decision.needs, decision.reason, age_ms):
-            return
-        self._write_dormant(live, list(decision.triggers), f"no app here offers {name}", age_ms)
-
-    def _park_body(self, live: Live, reason: str, age_ms: int) -> None:
-        self._close_body(live)
-        live.made.clear()
-        self._write_dormant(live, list(self.judgement.on_new_app(live)), reason, age_ms)
-        self.parts.effects.append(Note(Stage.JUDGED, live.object, {"parked": reason}, is_info=True))
+    # --- Ending ---------------------------------------------------------------------------------------------------
 
     def _end_body(self, live: Live, body: Body, intent: Intent, age_ms: int) -> None:
         self._stop_abandoned(live, ())
         match body.ended:
             case Completed(value):
-                self._finish(live, b.End.COMPLETED, value, "", "")
+                self.sleeping.finish(live, b.End.COMPLETED, value, "", "")
             case Failed(error, error_type):
-                self._finish(live, b.End.FAILED, b"", error, error_type)
+                self.sleeping.finish(live, b.End.FAILED, b"", error, error_type)
             case Cancelled():
-                self._finish(live, b.End.CANCELLED, b"", "cancelled on request", "Cancelled")
+                self.sleeping.finish(live, b.End.CANCELLED, b"", "cancelled on request", "Cancelled")
             case Again(state):
                 run = live.state.content.script.run + 1
                 live.made.append(make(Kind.AGAIN, b.Empty(), b.AgainSealed(run, state)))
@@ -372,12 +299,9 @@ class Turner:
             case None:
                 raise PeerError("impossible", "the body has not ended")
 
-    def _finish(self, live: Live, end: b.End, value: bytes, error: str, error_type: str) -> None:
-        self._reenter(live, self.parts.spool.age_ms(live))
-        live.made.append(
-            make(Kind.TERMINATED, b.TerminatedClear(int(end)), b.TerminatedSealed(value, error, error_type))
-        )
-        self.parts.effects.append(Note(Stage.JUDGED, live.object, {"ended": end.name.lower()}, is_info=True))
+    def _park(self, live: Live, reason: str, age_ms: int) -> None:
+        self._close_body(live)
+        self.sleeping.park(live, reason, age_ms)
 
     def _close_body(self, live: Live) -> None:
         if live.body is not None:

@@ -24,7 +24,8 @@ from typing import Any, TypeVar, overload
 from ..base.errors import UsageError
 from ..base.limits import INTEGER_MAX, NAME_BYTES_MAX
 from ..objects.codec import encode_value
-from .context import Context, checked_needs
+from .arguments import checked_needs
+from .context import Context
 from .payloads import decode_payload, resolve_hints
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -7,44 +7,40 @@ again, here or on another device, gets the same answers in the same order.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from random import Random
 from typing import Any, Final, Literal, NoReturn, TypeAlias, TypeVar, overload
 
-from ..base.errors import UsageError
 from ..base.limits import (
     ARGUMENTS_BYTES_MAX,
     FACT_NAME_BYTES_MAX,
-    INTEGER_MAX,
-    LIFETIME_MS_MAX,
-    LIST_ITEMS_MAX,
-    NAME_BYTES_MAX,
     RESULT_BYTES_MAX,
     STEP_TIMEOUT_MS_DEFAULT,
 )
-from ..base.units import duration_ms
 from ..objects.bodies import EffectClass
 from ..objects.codec import encode, encode_value
-from ..objects.condition_text import parse
-from ..objects.conditions import to_tree
 from ..objects.intents import attempt_id, fingerprint_of, hash128
-from .calls import ConditionWait, InputWait, Retry, StepCall, World
+from .arguments import (
+    Duration,
+    checked_duration,
+    checked_effect,
+    checked_name,
+    checked_needs,
+    condition_tree,
+    spell_arguments,
+)
+from .calls import ConditionWait, InputWait, Retry, StepCall
 from .errors import BodyFreed
+from .keyed import State
 from .ledger import Ledger
 from .payloads import decode_payload, encode_payload, result_type_of
 from .scopes import BodyFuture
 
 T = TypeVar("T")
-Duration: TypeAlias = timedelta | float
 Fact: TypeAlias = bool | int | float | str | None
 EffectName: TypeAlias = Literal["observe", "idempotent"]
 
-EFFECTS = {effect.name.lower(): effect for effect in EffectClass}
-OFFERED_EFFECTS = (EffectClass.OBSERVE, EffectClass.IDEMPOTENT)
-DOTTED = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_RETRY = Retry()
 
@@ -133,8 +129,8 @@ class Context:
             BodyFreed: the run is over; let it pass.
         """
         ledger = self._ledger
-        path = ledger.path_for(_checked_name(name, "a step's name"))
-        fingerprint = fingerprint_of(name, _spell_arguments(name, function, args))
+        path = ledger.path_for(checked_name(name, "a step's name"))
+        fingerprint = fingerprint_of(name, spell_arguments(name, function, args))
         call = StepCall(
             path=path,
             name=name,
@@ -143,10 +139,10 @@ class Context:
             fingerprint=fingerprint,
             attempt=attempt_id(ledger.start.lineage, ledger.loop.run, path, fingerprint),
             needs=None if needs is None else checked_needs(needs),
-            effect=_checked_effect(effect),
-            resource="" if resource is None else _checked_name(resource, "a resource"),
-            not_after_ms=None if not_after is None else _duration(not_after, "not_after"),
-            timeout_ms=STEP_TIMEOUT_MS_DEFAULT if timeout is None else _duration(timeout, "timeout", 1),
+            effect=checked_effect(effect),
+            resource="" if resource is None else checked_name(resource, "a resource"),
+            not_after_ms=None if not_after is None else checked_duration(not_after, "not_after"),
+            timeout_ms=STEP_TIMEOUT_MS_DEFAULT if timeout is None else checked_duration(timeout, "timeout", 1),
             retry=NO_RETRY if retry is None else retry,
             result_type=result_type_of(function),
         )
@@ -162,7 +158,7 @@ class Context:
             UsageError: the text is no condition; it says where.
         """
         path = self._ledger.path_for("until")
-        wait = ConditionWait(path, _condition_tree(condition), condition)
+        wait = ConditionWait(path, condition_tree(condition), condition)
         await self._within(self._ledger.ask(wait), timeout, f"until {condition!r}")
 
     @overload
@@ -179,7 +175,7 @@ class Context:
         Raises:
             TimeoutError: nobody did within that time, and no default was given.
         """
-        path = self._ledger.path_for(_checked_name(name, "a promise's name"))
+        path = self._ledger.path_for(checked_name(name, "a promise's name"))
         future = self._ledger.ask(InputWait(path, name), is_promise=True)
         try:
             return await self._within(future, timeout, f"promise {name!r}")
@@ -194,7 +190,7 @@ class Context:
         Args:
             timeout: of the wait for each; then `async for` raises TimeoutError, and may be begun again.
         """
-        return Signals(self, _checked_name(name, "a signal's name"), timeout)
+        return Signals(self, checked_name(name, "a signal's name"), timeout)
 
     async def _next_signal(self, name: str, timeout: Duration | None) -> Any:
         wait = InputWait(self._ledger.path_for(name), name)
@@ -203,7 +199,7 @@ class Context:
     async def _within(self, future: BodyFuture, timeout: Duration | None, what: str) -> Any:
         if timeout is None:
             return await future
-        delay_ms = _duration(timeout, "timeout")
+        delay_ms = checked_duration(timeout, "timeout")
         timer = self._ledger.loop.arm(delay_ms, _expire, (future, f"{what}: {delay_ms} ms passed"))
         try:
             return await future
@@ -218,7 +214,7 @@ class Context:
         Args:
             default: returned while the fact is unknown or too old; choose the cautious value.
         """
-        path = self._ledger.path_for(_checked_name(name, "a fact's name", FACT_NAME_BYTES_MAX))
+        path = self._ledger.path_for(checked_name(name, "a fact's name", FACT_NAME_BYTES_MAX))
         data = self._ledger.learn(path, f"fact {name!r}", lambda world: encode_value(world.fact(name)))
         value = decode_payload(data, Any, f"fact {name!r}")
         return default if value is None else value
@@ -258,7 +254,7 @@ class Context:
         Raises:
             UsageError: the value cannot be recorded, or this run publishes too many names.
         """
-        path = self._ledger.path_for(_checked_name(name, "a published name"))
+        path = self._ledger.path_for(checked_name(name, "a published name"))
         data = encode_payload(value, f"the published value {name!r}", RESULT_BYTES_MAX)
         self._ledger.publish(path, name, data)
 
@@ -273,35 +269,6 @@ class Context:
         self._ledger.path_for("again")
         self._ledger.end_run(encode_payload(state, "the state given to again()", ARGUMENTS_BYTES_MAX))
         raise BodyFreed("this run has ended with again()")
-
-
-class State:
-    """Values that stay on this device, by name, for the object's key or else for the object."""
-
-    __slots__ = ("_ledger",)
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    async def get(self, name: str, default: Any = None) -> Any:
-        """Return a value that was set, else the default; recorded where it is read."""
-        path = self._ledger.path_for(_checked_name(name, "a state's name"))
-
-        def read(world: World) -> bytes:
-            made = self._ledger.state_made(name)
-            return (world.state_get(name) or b"") if made is None else made
-
-        data = self._ledger.learn(path, f"state {name!r}", read)
-        return decode_payload(data, Any, f"state {name!r}") if data else default
-
-    def set(self, name: str, value: object) -> None:
-        """Set a value; durable in the commit of this turn.
-
-        Raises:
-            UsageError: the value cannot be recorded.
-        """
-        path = self._ledger.path_for(_checked_name(name, "a state's name"))
-        self._ledger.set_state(path, name, encode_payload(value, f"state {name!r}", RESULT_BYTES_MAX))
 
 
 class Signals:
@@ -319,63 +286,6 @@ class Signals:
 
     async def __anext__(self) -> Any:
         return await self._context._next_signal(self._name, self._timeout)
-
-
-def checked_needs(needs: Collection[str]) -> tuple[str, ...]:
-    """Return needs sorted, each once.
-
-    Raises:
-        UsageError: a text instead of a set of texts, too many, or a name that is not dotted and lower-case.
-    """
-    if isinstance(needs, str):
-        raise UsageError(f"needs={needs!r} is one text: write needs={{{needs!r}}}")
-    names = sorted(set(needs))
-    if len(names) > LIST_ITEMS_MAX:
-        raise UsageError(f"{len(names)} needs are too many: at most {LIST_ITEMS_MAX}")
-    for name in names:
-        if not DOTTED.fullmatch(_checked_name(name, "a need")):
-            raise UsageError(f"need {name!r} is no name: use dotted lower-case words, such as 'camera' or 'gpu.cuda'")
-    return tuple(names)
-
-
-def _checked_name(name: object, what: str, bytes_max: int = NAME_BYTES_MAX) -> str:
-    if not isinstance(name, str) or not 1 <= len(name.encode("utf-8", "replace")) <= bytes_max:
-        raise UsageError(f"{what} is a text of 1 to {bytes_max} bytes, not {str(name)[:40]!r}")
-    return name
-
-
-def _checked_effect(effect: str | EffectClass) -> EffectClass:
-    known = EFFECTS.get(effect) if isinstance(effect, str) else effect
-    if known is None:
-        raise UsageError(f"effect={effect!r} is unknown: use one of {', '.join(EFFECTS)}")
-    if known not in OFFERED_EFFECTS:
-        raise UsageError(
-            f"effect {known.name.lower()!r} cannot be promised by this version: use 'idempotent' with the attempt's "
-            "id as key (current_attempt().id), or 'observe' for what may run freely"
-        )
-    return known
-
-
-def _duration(value: Duration, what: str, low_ms: int = 0) -> int:
-    if isinstance(value, timedelta) or (isinstance(value, (int, float)) and abs(value) <= LIFETIME_MS_MAX // 1_000):
-        return max(low_ms, min(duration_ms(value), LIFETIME_MS_MAX))
-    raise UsageError(f"{what}={value!r} is no duration: give a timedelta, or seconds up to ten years")
-
-
-def _spell_arguments(name: str, function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
-    """Return the canonical bytes of what the function is called with, for the fingerprint alone."""
-    spelled: list[Any] = list(args)
-    while isinstance(function, partial):
-        # Outer keywords win over inner ones, as in the call itself; an empty map would only change the bytes.
-        spelled = [*function.args, *spelled, *([dict(function.keywords)] if function.keywords else [])]
-        function = function.func
-    if not callable(function):
-        raise UsageError(f"ctx.run({name!r}, …) needs a function second, not {type(function).__name__}")
-    return encode_payload(spelled, f"an argument of step {name!r}", INTEGER_MAX)
-
-
-def _condition_tree(text: str) -> bytes:
-    return encode(to_tree(parse(text)))
 
 
 def _expire(future: asyncio.Future[Any], text: str) -> None:

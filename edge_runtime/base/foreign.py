@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(slots=True)
-class Caught:
+class Caught(Struct):
     """What came of a block of foreign code. `error` is None where it went through."""
 
     error: BaseException | None = None

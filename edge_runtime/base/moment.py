@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 
 class Trust(IntEnum):
@@ -19,8 +20,7 @@ class Trust(IntEnum):
     GPS = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """One reading of the clocks.
 
     Attributes:

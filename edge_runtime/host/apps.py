@@ -7,17 +7,17 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+
+from msgspec import Struct
 
 from ..base.errors import UsageError
 from ..program.app import App
 from ..base.foreign import contained
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedApps:
+class LoadedApps(Struct, frozen=True):
     """The apps that stand, and a line for each that does not."""
 
     apps: tuple[App, ...]

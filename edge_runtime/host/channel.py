@@ -15,7 +15,6 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated
 
@@ -70,8 +69,7 @@ class Certificate(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Who this device is on a channel; `static_secret` is the X25519 secret of 32 bytes."""
 
     key: SigningKey

@@ -12,7 +12,6 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,7 +45,6 @@ class _Id(msgspec.Struct):
 _ids = msgspec.json.Decoder(type=_Id)
 
 
-@dataclass(slots=True, eq=False)
 class _Client(asyncio.Protocol):
     """One connection; requests may overlap.
 
@@ -55,11 +53,12 @@ class _Client(asyncio.Protocol):
         tickets: the id of each request that is not answered yet.
     """
 
-    server: ControlServer
-    transport: asyncio.Transport | None = None
-    buffer: bytearray = field(default_factory=bytearray)
-    tickets: dict[int, RequestId] = field(default_factory=dict)
-    is_heard: bool = False
+    def __init__(self, server: ControlServer) -> None:
+        self.server = server
+        self.transport: asyncio.Transport | None = None
+        self.buffer = bytearray()
+        self.tickets: dict[int, RequestId] = {}
+        self.is_heard = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

@@ -6,7 +6,8 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ..base.limits import NAME_BYTES_MAX
 from ..judge.policy import Policy

@@ -17,8 +17,9 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ..base.errors import PeerError
 from ..base.limits import (
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
 INSTANCE = re.compile(r"[0-9a-f]{16}")
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
+class Card(Struct, frozen=True):
     """The TXT record: what a device says of itself to everybody on the link.
 
     Attributes:
@@ -53,8 +53,7 @@ class Card:
     key_hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """A peer says that it can be reached so.
 
     Attributes:

@@ -7,9 +7,11 @@ is a hint that it pays to look again; a spurious one costs a few packets, a miss
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..base.limits import LINK_ADDRESSES_MAX, LINKS_MAX
 
@@ -25,8 +27,7 @@ class LinkChange(Enum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True)
-class LinkEvent:
+class LinkEvent(Struct, frozen=True):
     """One change of one link.
 
     Attributes:
@@ -39,8 +40,7 @@ class LinkEvent:
     address: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """One address of an interface.
 
     Attributes:
@@ -65,8 +65,7 @@ class Address:
         return not self.is_tentative and not self.has_dad_failed
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Struct, frozen=True):
     """One interface and its addresses, in the kernel's order.
 
     Attributes:
@@ -89,30 +88,26 @@ class Interface:
         return tuple(address for address in self.addresses if address.is_usable)
 
 
-@dataclass(frozen=True, slots=True)
-class LinkSeen:
+class LinkSeen(Struct, frozen=True):
     """The kernel reports an interface; its addresses come in reports of their own."""
 
     interface: Interface
 
 
-@dataclass(frozen=True, slots=True)
-class LinkGone:
+class LinkGone(Struct, frozen=True):
     """The kernel reports that an interface is no more."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class AddressSeen:
+class AddressSeen(Struct, frozen=True):
     """The kernel reports an address, new or changed."""
 
     index: int
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class AddressGone:
+class AddressGone(Struct, frozen=True):
     """The kernel reports that an address is no more."""
 
     index: int

@@ -10,8 +10,9 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from ..base.errors import PeerError, UsageError
 from ..base.limits import HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, PEERS_MAX
@@ -41,8 +42,7 @@ VERIFY_INLINE = 4  # entries; more are verified in a pool, since PyNaCl lets oth
 VERIFY_THREADS = 2
 
 
-@dataclass(slots=True, eq=False)
-class Session:
+class Session(Struct, eq=False):
     """One authenticated connection. `key` is what was dialled (an instance or a configured address), or empty."""
 
     number: int

@@ -12,8 +12,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from zeroconf import (
     DNSQuestionType,
     Error,
@@ -42,8 +42,7 @@ class MdnsError(Exception):
     """The responder does not work at present; the text is for `status`. Close it, try at the next round."""
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """What we announce: instance name, port, TXT pairs, and every address under which we can be reached."""
 
     instance: str
@@ -52,8 +51,7 @@ class Service:
     addresses: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What a peer announced, as the library decoded it; nothing in it is checked yet.
 
     Attributes:

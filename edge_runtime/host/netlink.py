@@ -15,7 +15,8 @@ import socket
 import struct
 import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..base.errors import PeerError
 from ..base.limits import (
@@ -56,16 +57,14 @@ ATTRIBUTE = struct.Struct("=HH")  # length with this header, type
 ADDRESS_BYTES = {socket.AF_INET: 4, socket.AF_INET6: 16}
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingEnd:
+class ReadingEnd(Struct, frozen=True):
     """The kernel has answered request `sequence`; `is_whole` unless it gave up with an error."""
 
     sequence: int
     is_whole: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """Something is not known: the kernel dropped messages, or one of them made no sense."""
 
 

@@ -12,10 +12,12 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..base.errors import Exit, PeerError, UsageError
 from ..base.limits import OBJECT_BYTES_MAX
@@ -42,8 +44,7 @@ log = logging.getLogger("edge_runtime")
 STATUS_EVERY_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(Struct, frozen=True):
     """What `run` was given; lists add to the configuration file's."""
 
     state: Path

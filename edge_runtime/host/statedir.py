@@ -11,8 +11,9 @@ import hashlib
 import os
 import sqlite3
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..base.errors import Exit, UsageError
 from ..base.limits import SOCKET_PATH_BYTES_MAX
@@ -23,8 +24,7 @@ from ..objects.keys import SigningKey
 SEED_BYTES = 32
 
 
-@dataclass(slots=True)
-class StateDir:
+class StateDir(Struct):
     """An opened state directory; holds the lock until `close`."""
 
     path: Path

@@ -13,9 +13,10 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+from msgspec import Struct, field
 
 from ..base.limits import HUNG_THREADS_MAX, WORKER_THREADS
 from ..judge.outcomes import Outcome
@@ -32,8 +33,7 @@ GRACE_S = 1.0
 CANCEL_S = 1.0
 
 
-@dataclass(slots=True, eq=False)
-class _Run:
+class _Run(Struct, eq=False):
     """One step that runs. `is_over`: its outcome was told; whatever comes later is discarded."""
 
     start: StartStep

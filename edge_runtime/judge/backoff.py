@@ -15,9 +15,10 @@ gRPC A6 ("server pushback"), full jitter after Brooker 2015 with a floor, since 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
+
+from msgspec import Struct
 
 from ..base.limits import BACKOFF_MS_FIRST, BACKOFF_MS_MAX, PROBE_MS_FIRST, PROBE_MS_MAX
 from ..objects.bodies import HINT_NEVER
@@ -33,8 +34,7 @@ class Where(Enum):
     NOWHERE = "nowhere"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """What is remembered of the last attempt of one step.
 
     Attributes:
@@ -50,8 +50,7 @@ class Failure:
     deaths: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """How an attempt that did not complete is gone on with.
 
     Attributes:

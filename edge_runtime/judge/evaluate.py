@@ -6,8 +6,9 @@ and termination follow from triggers, handlers and lifetimes (`node.turning`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from ..base.limits import BACKOFF_MS_MAX, DEATHS_ELSEWHERE, DEATHS_MAX, PLACE_LOOK_MS
 from ..base.units import SECOND_MS
@@ -30,8 +31,7 @@ class Action(Enum):
     TERMINATION = "termination"
 
 
-@dataclass(frozen=True, slots=True)
-class StepCase:
+class StepCase(Struct, frozen=True):
     """What one waiting step asks.
 
     Attributes:
@@ -55,8 +55,7 @@ class StepCase:
     ends_age_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """One action and why; for a sleep also what ends it.
 
     Attributes:

@@ -15,13 +15,13 @@ object. So does the time, where rules read the object's age or the time of day.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Annotated
 
 import msgspec
+from msgspec import Struct
 
 from ..base.errors import UsageError
 from ..base.limits import LIST_ITEMS_MAX, NAME_BYTES_MAX, POLICY_BYTES_MAX, POLICY_RULES_MAX
@@ -38,8 +38,7 @@ class Effect(Enum):
     DEFER = "defer"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One rule; `condition` None matches always. `intents` are shell patterns."""
 
     name: str
@@ -48,8 +47,7 @@ class Rule:
     intents: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What policy says of one call.
 
     Attributes:
@@ -78,8 +76,7 @@ class _PolicyText(msgspec.Struct, forbid_unknown_fields=True):
     rule: list[_RuleText] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """Rules in order, and the hash that verdicts carry. `is_default`: there is no file."""
 
     rules: tuple[Rule, ...]

@@ -12,13 +12,12 @@ Source: ours, after the half-open state of circuit breakers and TCP slow start (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..base.limits import PROBE_MS_FIRST, PROBE_MS_MAX, RAMP_MAX
 
 
-@dataclass(slots=True)
-class Destination:
+class Destination(Struct):
     """What is known of one destination on this device; losing it costs one probe.
 
     Attributes:

@@ -6,15 +6,14 @@ milliseconds it would be 5 ms off). Source: RFC 6298 section 2; Karn's algorithm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..base.limits import RTO_MS_INITIAL, RTO_MS_MAX, RTO_MS_MIN
 
 US_PER_MS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Rto:
+class Rto(Struct, frozen=True):
     """Smoothed round-trip time and its variation, in us; `samples` 0 before the first answer."""
 
     srtt_us: int = 0

@@ -6,8 +6,9 @@ Its digest is recorded when an object reenters, so that a decision can be recomp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
+
+from msgspec import Struct
 
 from ..base.moment import Moment, Trust
 from ..objects.codec import encode_value
@@ -16,8 +17,7 @@ from ..objects.due import ByTime, minute_of_day
 from .facts import Fact
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """One object's view of this device; implements `TriggerView` and `FactView`.
 
     Attributes:

@@ -10,7 +10,8 @@ Source: ours, `docs/format.md` (Contact); order of sending after page "What is s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ..base.errors import PeerError
 from ..base.limits import CONTACT_INFLIGHT_BYTES_MAX, HEADS_PER_MESSAGE_MAX, HEADS_TOLD_MAX, KNOWN_HEADS_MAX
@@ -32,8 +33,7 @@ NO_OBJECT = b"\x00" * 32
 ADVERTS_PER_MESSAGE = 16
 
 
-@dataclass(slots=True)
-class Contact:
+class Contact(Struct):
     """One link to one peer while it lasts."""
 
     number: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
+
+from msgspec import Struct, field
 
 from ..base.errors import UsageError
 
@@ -23,8 +24,7 @@ class Stage(Enum):
     GOSSIPED = "gossiped"
 
 
-@dataclass(frozen=True, slots=True)
-class StartStep:
+class StartStep(Struct, frozen=True):
     """Run this function now: coroutine functions on the loop, plain ones in a worker thread.
 
     The host answers with exactly one `StepEnded`, also when the step is stopped or times out.
@@ -46,16 +46,14 @@ class StartStep:
     timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class StopStep:
+class StopStep(Struct, frozen=True):
     """Nobody waits for this step any more: cancel it if that can be done. Its `StepEnded` still comes."""
 
     object: bytes
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The answer to a request, or one row of it.
 
     Attributes:
@@ -70,29 +68,25 @@ class Answer:
     is_last: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Hand these messages to the contact's channel, in order; `Drained` says when the channel took them."""
 
     contact: int
     messages: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Struct, frozen=True):
     """End this contact with an authenticated goodbye."""
 
     contact: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class MembershipChanged:
+class MembershipChanged(Struct, frozen=True):
     """The fleets, grants or the radio's state of this device changed: the host reads `node.membership()` again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """Something worth a line in a log. Levels: contact, custody, end, parked and refused are info, stages debug."""
 
     stage: Stage
@@ -104,8 +98,7 @@ class Note:
 Effect: TypeAlias = StartStep | StopStep | Answer | Send | Close | MembershipChanged | Note
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(Struct):
     """What one call of `Node.handle` came to.
 
     Attributes:

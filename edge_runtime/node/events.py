@@ -6,8 +6,9 @@ Order inside one drain of the inbox: completions and timers first (`is_own`), th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from ..objects.entries import Entry
 from ..objects.keys import SigningKey
@@ -15,8 +16,7 @@ from .commands import Command
 from .messages import Message
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A person or program asked something over the control socket.
 
     Attributes:
@@ -28,15 +28,13 @@ class Asked:
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
-class AskerGone:
+class AskerGone(Struct, frozen=True):
     """Whoever held this ticket hung up: forget waits and follows for it."""
 
     ticket: int
 
 
-@dataclass(frozen=True, slots=True)
-class StepEnded:
+class StepEnded(Struct, frozen=True):
     """A step that `StartStep` released came back.
 
     Attributes:
@@ -60,13 +58,11 @@ class StepEnded:
     latency_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TimeCame:
+class TimeCame(Struct, frozen=True):
     """The armed alarm is due, or the host read the clocks again."""
 
 
-@dataclass(frozen=True, slots=True)
-class FactRead:
+class FactRead(Struct, frozen=True):
     """A sensor, a link or a user says what a fact is now.
 
     `value` None withdraws the fact; `max_age_ms` None takes the default of `base.limits`.
@@ -78,15 +74,13 @@ class FactRead:
     max_age_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EventHappened:
+class EventHappened(Struct, frozen=True):
     """An edge on this device, by name; objects that wait with `event(name)` reenter."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContactOpened:
+class ContactOpened(Struct, frozen=True):
     """Both ends of a channel have verified each other.
 
     Attributes:
@@ -106,8 +100,7 @@ class ContactOpened:
     initiated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """A peer's message, decoded and bounded.
 
     `entries` are the verified entries of an `Entries` message, in its order; those that failed are counted in
@@ -121,24 +114,21 @@ class Heard:
     bytes_size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Drained:
+class Drained(Struct, frozen=True):
     """The channel took this many of the bytes that `Send` handed over: more may be sent."""
 
     contact: int
     bytes_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ContactEnded:
+class ContactEnded(Struct, frozen=True):
     """A contact closed or was lost; what was not received is asked for again at the next one."""
 
     contact: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(Struct, frozen=True):
     """A capsule was read and every entry's own signature holds: the same checks and dedupe as from a peer.
 
     Attributes:
@@ -154,8 +144,7 @@ class Imported:
     age_is_exact: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FleetMade:
+class FleetMade(Struct, frozen=True):
     """The host made a root key and stored it safely (`FleetCreate`, or the fleet of one of a first start)."""
 
     ticket: int
@@ -163,13 +152,11 @@ class FleetMade:
     key: SigningKey
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """First event of every process: derive the effects that the store says are due."""
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(Struct, frozen=True):
     """Run a function on the node thread inside a turn; for host code that must see the store (export, tests)."""
 
     function: Callable[[], None]

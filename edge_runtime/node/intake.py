@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..base.errors import PeerError
 from ..base.limits import ASIDE_BYTES_MAX, OBJECT_BYTES_MAX, OBJECT_ENTRIES_MAX
@@ -21,8 +22,7 @@ from .parts import Parts
 from .spool import Live, roots_of_first
 
 
-@dataclass(slots=True)
-class Taken:
+class Taken(Struct):
     """What one delivery came to: how many entries are new, were known, were refused, or wait for others."""
 
     live: Live | None = None

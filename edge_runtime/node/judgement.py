@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from ..base.errors import PeerError
 from ..base.limits import DEATHS_ELSEWHERE, DESTINATIONS_MAX, STEPS_IN_FLIGHT_MAX
@@ -31,21 +32,18 @@ from .spool import Live
 from .waits import leaves_of
 
 
-@dataclass(frozen=True, slots=True)
-class Go:
+class Go(Struct, frozen=True):
     """The step may run now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """The step waits: for what, and why."""
 
     triggers: tuple[Trigger, ...]
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Elsewhere(Struct, frozen=True):
     """Another device must go on; without a candidate the object waits for one."""
 
     needs: tuple[str, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..base.errors import Exit, PeerError, UsageError
 from ..base.limits import SEQUENCE_BLOCK
@@ -13,8 +14,7 @@ from ..objects.keys import SigningKey
 from .store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Struct, frozen=True):
     """What the host needs for links. `roots`: keys trusted here; `grants`: own ones, to be presented."""
 
     device: bytes

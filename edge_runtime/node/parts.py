@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from ..objects.entries import Entry
 from ..program.app import App, Intent
@@ -19,8 +20,7 @@ from .timeline import Timeline
 from .writing import Pen
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What the machine's configuration says of this device.
 
     Attributes:
@@ -36,8 +36,7 @@ class Settings:
     boot_id: str = ""
 
 
-@dataclass(slots=True)
-class Parts:
+class Parts(Struct):
     """One device's parts. `effects` are those of the event being handled; they leave after the commit."""
 
     store: Store

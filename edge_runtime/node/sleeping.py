@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..base.limits import DORMANCY_MS_MAX, LEAVES_MAX
 from ..objects import bodies as b
@@ -21,8 +21,7 @@ from .spool import Live
 LOOK_AGAIN_MANY_MS = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(Struct, frozen=True):
     """A step that cannot run now: when to look again."""
 
     call: StepCall

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ..base.errors import PeerError
 from ..base.limits import INTEGER_MAX, STATE_CACHE_BYTES_MAX
@@ -29,8 +30,7 @@ MEMORY_PER_BYTE = 4
 DIGEST_MODULUS = 1 << 256
 
 
-@dataclass(slots=True)
-class Flight:
+class Flight(Struct):
     """One try of a step that the host of this process is running; kept in the store until its outcome comes."""
 
     attempt: bytes
@@ -41,8 +41,7 @@ class Flight:
     is_abandoned: bool = False
 
 
-@dataclass(slots=True)
-class Live:
+class Live(Struct):
     """One object in memory.
 
     Attributes:
@@ -69,8 +68,7 @@ class Live:
         return self.state.object
 
 
-@dataclass(frozen=True, slots=True)
-class ShelfRow:
+class ShelfRow(Struct, frozen=True):
     """The derived row of one object."""
 
     status: str

@@ -9,7 +9,6 @@ Source: RFC 8742 (CBOR sequences); layout in `docs/format.md`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -36,8 +35,7 @@ class Header(Struct, frozen=True, forbid_unknown_fields=True):
     trust: Annotated[int, Meta(ge=0, le=4)]
 
 
-@dataclass(frozen=True, slots=True)
-class Capsule:
+class Capsule(Struct, frozen=True):
     """A capsule whose entries' own signatures hold, in an order in which every parent comes first."""
 
     header: Header

@@ -12,9 +12,10 @@ from __future__ import annotations
 import operator as by
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any, Protocol, TypeAlias, assert_never
+
+from msgspec import Struct
 
 from ..base.errors import PeerError
 from ..base.limits import (
@@ -95,8 +96,7 @@ class FactView(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Struct, frozen=True):
     """A fact compared with a literal; `fresh_ms` > 0 asks for a fact no older than that."""
 
     name: str
@@ -105,8 +105,7 @@ class Compare:
     fresh_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A fact is one of some literals."""
 
     name: str
@@ -114,61 +113,53 @@ class Member:
     fresh_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class IsTrue:
+class IsTrue(Struct, frozen=True):
     """A fact is `true`."""
 
     name: str
     fresh_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Has:
+class Has(Struct, frozen=True):
     """A peer in contact has a capability."""
 
     capability: str
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True):
     """At least so many attempts of this object ended with an outcome (its number)."""
 
     outcome: int
     at_least: int
 
 
-@dataclass(frozen=True, slots=True)
-class Age:
+class Age(Struct, frozen=True):
     """The object's age compared with a duration."""
 
     operator: Operator
     age_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Within:
+class Within(Struct, frozen=True):
     """The time of day (UTC) lies in [begin, end); past midnight where end <= begin."""
 
     begin_minute: int
     end_minute: int
 
 
-@dataclass(frozen=True, slots=True)
-class Both:
+class Both(Struct, frozen=True):
     """All of them (`and`)."""
 
     items: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Either:
+class Either(Struct, frozen=True):
     """At least one of them (`or`)."""
 
     items: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Negated:
+class Negated(Struct, frozen=True):
     """Not this one; unknown stays unknown."""
 
     item: Condition

@@ -7,8 +7,9 @@ a timer. Source: ours; the trick is Kleene's logic: with every fact unknown, wha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
+
+from msgspec import Struct
 
 from ..base.moment import Moment, Trust
 from ..base.units import DAY_MS, MINUTE_MS
@@ -23,8 +24,7 @@ def minute_of_day(wall_ms: int, trust: Trust) -> int | None:
     return wall_ms // MINUTE_MS % 1440 if trust >= DAY_TRUST else None
 
 
-@dataclass(frozen=True, slots=True)
-class ByTime:
+class ByTime(Struct, frozen=True):
     """A view in which nothing is known but the time, at an age of the object. `clock` None: no wall clock either."""
 
     age_ms: int

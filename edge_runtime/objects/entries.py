@@ -9,8 +9,9 @@ Source: `docs/format.md`; RFC 9052 for the envelope.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeGuard
+
+from msgspec import Struct
 
 from ..base.errors import PeerError
 from ..base.limits import ENTRY_BYTES_MAX, ENTRY_PARENTS_MAX, ENTRY_RECORDS_MAX, INTEGER_MAX
@@ -26,8 +27,7 @@ FORMAT_VERSION = 1
 _PROOF = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """What an author wants to say; `seal` makes an entry of it.
 
     Attributes:
@@ -54,8 +54,7 @@ class Draft:
     records: tuple[Record, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A checked entry. `object` is filled in for the first entry too; `raw` are the bytes that count."""
 
     id: bytes
@@ -72,8 +71,8 @@ class Entry:
     age_ms: int
     age_is_exact: bool
     records: tuple[Record, ...]
-    raw: bytes = field(repr=False)
-    proof: Any = field(repr=False, compare=False)
+    raw: bytes
+    proof: Any
 
     def __post_init__(self) -> None:
         """Refuse to exist but by the two functions that check."""

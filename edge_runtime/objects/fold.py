@@ -10,7 +10,8 @@ Source: `docs/format.md` (State); design after event sourcing, with the order ta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from . import bodies as b
 from .codec import encode
@@ -23,8 +24,7 @@ from .records import SHAPES, Record, read_clear, read_sealed
 from .script import Resumed, Resumption, Script
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """A signal that has effect, not yet or already taken.
 
     `ref` is the entry's id followed by the record's index (2 bytes, big-endian); inputs sort by (height, ref).
@@ -38,8 +38,7 @@ class Input:
     age_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Dormancy:
+class Dormancy(Struct, frozen=True):
     """How the object sleeps: the trigger's tree, why, and when its way out comes at the latest."""
 
     trigger: bytes
@@ -48,8 +47,7 @@ class Dormancy:
     since_age_ms: int
 
 
-@dataclass(slots=True)
-class StepMemory:
+class StepMemory(Struct):
     """What the ruling chain remembers of one step that has no final outcome yet."""
 
     attempt: bytes
@@ -63,8 +61,7 @@ class StepMemory:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """How the object ended: which end, the result's canonical CBOR or an error, and at what age."""
 
     end: b.End
@@ -75,8 +72,7 @@ class Finish:
     wall_ms: int
 
 
-@dataclass(slots=True)
-class Content:
+class Content(Struct):
     """What the ruling chain says, for those who can read it. Rebuilt from nothing when another branch rules."""
 
     intent: str = ""

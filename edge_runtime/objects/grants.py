@@ -7,7 +7,6 @@ longer chain is refused by name). Source: ours, `docs/format.md`; attenuation af
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any
 
@@ -58,8 +57,7 @@ class GrantBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     replaces: Annotated[bytes, Meta(max_length=32)] = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """A grant whose signature holds. `id` is the hash of its bytes."""
 
     id: bytes
@@ -155,8 +153,7 @@ def may_append(roles: Sequence[Role], kind: int) -> bool:
 # --- The file that hands a membership over ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class MembershipFile:
+class MembershipFile(Struct, frozen=True):
     """What `grant -o FILE` writes and `join FILE` reads: who joins with it trusts that root."""
 
     fleet_name: str

@@ -16,7 +16,8 @@ Byzantine fault tolerant".
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..base.errors import PeerError
 from . import bodies as b
@@ -26,8 +27,7 @@ from .kinds import Kind
 from .records import read_clear, read_sealed
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """What the past of an entry says about custody.
 
     Attributes:
@@ -48,8 +48,7 @@ class View:
     has_ended: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """An entry in its history. `void` is empty, or the reason why the entry has no effect.
 
     `previous` is the turn before it on its chain (empty for inputs, void entries and the first). `height` follows from

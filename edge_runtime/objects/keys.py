@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from nacl.bindings import (
     crypto_sign,
     crypto_sign_BYTES,
@@ -13,8 +12,7 @@ from nacl.bindings import (
 from nacl.exceptions import BadSignatureError
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKey:
+class SigningKey(Struct, frozen=True):
     """A secret key, held by one device (or one fleet's root).
 
     Attributes:

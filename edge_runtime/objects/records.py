@@ -6,10 +6,10 @@ A record is `[kind, clear, sealed or null]`. The first byte of `sealed` names ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from ..base.errors import PeerError
 from . import bodies as b
@@ -40,15 +40,25 @@ SHAPES: dict[int, tuple[type[b.Body], type[b.Body] | None]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True, eq=False):
     """One record as bytes. `clear` was checked against its shape if the kind is known here; `sealed` was not."""
 
     kind: int
     clear: bytes
     sealed: bytes | None
     # What `make` spelled into `sealed`, so that this device does not parse its own words again.
-    body: b.Body | None = field(default=None, compare=False, repr=False)
+    body: b.Body | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Records are their bytes: whether one was made or read here makes no difference."""
+        return isinstance(other, Record) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        """As equality."""
+        return hash(self._key())
+
+    def _key(self) -> tuple[int, bytes, bytes | None]:
+        return self.kind, self.clear, self.sealed
 
 
 def make(kind: Kind, clear: b.Body, sealed: b.Body | None = None) -> Record:

@@ -6,8 +6,9 @@ record. What the body learned lies beside it by call path. Source: ours; the ide
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 
 class Resumed(Enum):
@@ -21,8 +22,7 @@ class Resumed(Enum):
     CANCEL = "cancel"
 
 
-@dataclass(frozen=True, slots=True)
-class Resumption:
+class Resumption(Struct, frozen=True):
     """One thing that resumed the body.
 
     Attributes:
@@ -47,8 +47,7 @@ class Resumption:
     error_type: str = ""
 
 
-@dataclass(slots=True)
-class Script:
+class Script(Struct):
     """The whole input of a replay of one run.
 
     Attributes:

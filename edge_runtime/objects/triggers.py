@@ -7,11 +7,12 @@ waits. Triggers travel as trees, bounded like conditions. Source: ours, `docs/ar
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any as AnyValue
 from typing import Protocol, TypeAlias, assert_never
+
+from msgspec import Struct
 
 from ..base.errors import PeerError
 from ..base.limits import CONDITION_DEPTH_MAX, INTEGER_MAX, NAME_BYTES_MAX, TRIGGER_NODES_MAX
@@ -44,79 +45,68 @@ class TriggerView(FactView, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class After:
+class After(Struct, frozen=True):
     """The object is at least this old."""
 
     due_age_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(Struct, frozen=True):
     """The wall clock, trusted at least so far, has reached a time."""
 
     wall_ms: int
     trust: Trust
 
 
-@dataclass(frozen=True, slots=True)
-class When:
+class When(Struct, frozen=True):
     """A condition over facts holds (level)."""
 
     condition: Condition
 
 
-@dataclass(frozen=True, slots=True)
-class OnEvent:
+class OnEvent(Struct, frozen=True):
     """A named event happens on this device (edge)."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class OnSignal:
+class OnSignal(Struct, frozen=True):
     """A signal of that name lies in the object (level)."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class OnPeer:
+class OnPeer(Struct, frozen=True):
     """A device with that capability, intent or id is known or met."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """Another object has ended."""
 
     object: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """A fact changes (edge)."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """All of them."""
 
     items: tuple[Trigger, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Any:
+class Any(Struct, frozen=True):
     """One of them."""
 
     items: tuple[Trigger, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """Not this one; unknown stays unknown."""
 
     item: Trigger
@@ -135,8 +125,7 @@ class TopicKind(Enum):
     OBJECT = "object"
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
+class Topic(Struct, frozen=True):
     """One happening by kind and key."""
 
     kind: TopicKind

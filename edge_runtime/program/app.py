@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
+
+from msgspec import Struct
 
 from ..base.errors import UsageError
 from ..base.limits import INTEGER_MAX, NAME_BYTES_MAX
@@ -33,8 +34,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 REFUSED_KINDS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """One argument that a submission may give: its name, type, and whether it must be given."""
 
     name: str
@@ -42,8 +42,7 @@ class Parameter:
     is_required: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """One handler under its name.
 
     Attributes:

@@ -6,8 +6,9 @@ All are immutable. A *path* is a call path, `run/scope/name:counter` (`objects.b
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from ..base.errors import UsageError
 from ..base.limits import ATTEMPTS_MAX, DORMANCY_MS_MAX
@@ -26,8 +27,7 @@ class World(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """Which object a body belongs to: its id, its lineage, the device that runs it; 32 bytes each."""
 
     object: bytes
@@ -35,8 +35,7 @@ class Start:
     device: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True):
     """How often a step is tried before the body hears of it, and how far apart at most.
 
     Attributes:
@@ -63,8 +62,7 @@ def _check_bound(name: str, value: object, low: int, high: int) -> None:
         raise UsageError(f"Retry({name}={value!r}) is out of range: give a whole number from {low} to {high}")
 
 
-@dataclass(frozen=True, slots=True)
-class StepCall:
+class StepCall(Struct, frozen=True):
     """A step that the body awaits and that has no final outcome yet.
 
     Attributes:
@@ -93,16 +91,14 @@ class StepCall:
     result_type: Any
 
 
-@dataclass(frozen=True, slots=True)
-class InputWait:
+class InputWait(Struct, frozen=True):
     """A promise or the next signal is awaited; an input of that name goes to the first wait with it."""
 
     path: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ConditionWait:
+class ConditionWait(Struct, frozen=True):
     """An `until`: the condition as canonical CBOR of its tree, and as it was written."""
 
     path: str
@@ -110,8 +106,7 @@ class ConditionWait:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(Struct, frozen=True):
     """A durable timer; due when the object is that old."""
 
     path: str
@@ -121,16 +116,14 @@ class Timer:
 Wait: TypeAlias = StepCall | InputWait | ConditionWait
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(Struct, frozen=True):
     """What the body read: becomes a `learned` record. `value` is canonical CBOR, empty for a state never set."""
 
     path: str
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """A value for onlookers: becomes a `published` record."""
 
     path: str
@@ -138,8 +131,7 @@ class Published:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StateSet:
+class StateSet(Struct, frozen=True):
     """A value for the keyed state: becomes a `learned` record and, in the same commit, the state's value."""
 
     path: str
@@ -150,28 +142,24 @@ class StateSet:
 Made: TypeAlias = Learned | Published | StateSet
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """The body returned; canonical CBOR of what."""
 
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The body raised; bounded text as of `errors.describe_exception`."""
 
     error: str
     error_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Struct, frozen=True):
     """The body ended by the cancellation that was delivered to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Struct, frozen=True):
     """The run is over, the next begins with this state (canonical CBOR)."""
 
     state: bytes

@@ -12,10 +12,11 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from traceback import TracebackException
 from typing import Any
+
+from msgspec import Struct
 
 from ..base.errors import EdgeError, UsageError
 from ..base.limits import CAUSES_MAX, ERROR_TEXT_BYTES_MAX, LIFETIME_MS_MAX, NAME_BYTES_MAX
@@ -97,8 +98,7 @@ class BodyOverran(KeyboardInterrupt):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """What came of a try that gave no result.
 
     Attributes:

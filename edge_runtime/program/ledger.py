@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..base.errors import UsageError
 from ..base.limits import PUBLISHED_NAMES_MAX
@@ -38,8 +39,7 @@ CALL_BYTES, PAST_CALL_BYTES = 1_000, 150  # of a call that waits, of one that is
 SHOWN = 5  # of the calls that wait, in the text of a difference
 
 
-@dataclass(slots=True)
-class Pending:
+class Pending(Struct):
     """A call whose coming true the body awaits; a future that is done here was abandoned by the body."""
 
     asked: Wait

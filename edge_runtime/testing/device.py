@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import Any
+
+from msgspec import Struct
 
 from ..base.errors import UsageError
 from ..base.moment import Moment, Trust
@@ -25,8 +26,7 @@ from .timetable import Timetable
 WALL_START_MS = 1_700_000_000_000  # 14 November 2023; any day would do
 
 
-@dataclass(frozen=True, slots=True)
-class DevicePlan:
+class DevicePlan(Struct, frozen=True):
     """One device to be made.
 
     Attributes:

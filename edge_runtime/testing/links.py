@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct, field
 
 from ..base.errors import PeerError
 from ..base.units import SECOND_MS
@@ -17,8 +18,7 @@ from .timetable import Timetable
 REDIAL_MS = 5 * SECOND_MS  # a contact that one side closed is opened again so much later while the link is up
 
 
-@dataclass(slots=True)
-class _Link:
+class _Link(Struct):
     """A way between two devices; a contact exists on it while it is up and both ends live."""
 
     ends: tuple[Device, Device]

@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from edge_runtime import App, Context, StepFailed
 from edge_runtime.judge.outcomes import Outcome

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from edge_runtime.base.moment import Trust
 from edge_runtime.judge.facts import Fact

@@ -6,13 +6,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class Start:
+
+class Start(Struct, frozen=True):
     """One line of the log that each step writes, durably, when it begins."""
 
     what: str
@@ -20,16 +20,14 @@ class Start:
     device: str
 
 
-@dataclass(frozen=True)
-class Killing:
+class Killing(Struct, frozen=True):
     """What stood on the disk when the process was gone: when (wall ms), and what had begun."""
 
     at_ms: int
     starts: tuple[Start, ...]
 
 
-@dataclass(frozen=True)
-class Capsule:
+class Capsule(Struct, frozen=True):
     """What `verify` said of one device's export."""
 
     entries: int
@@ -37,8 +35,7 @@ class Capsule:
     heads: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """All that is checked. `rows` is the trace; `deliveries` is the server's map of idempotency key to body."""
 
     images: Sequence[Path]

@@ -6,9 +6,9 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from edge_runtime.base.errors import PeerError
 from edge_runtime.host.discovery import Card, Discovery, Pulse, Scope, Sighting, read_found

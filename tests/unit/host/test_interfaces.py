@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from edge_runtime.base.limits import LINK_ADDRESSES_MAX, LINKS_MAX
 from edge_runtime.host.interfaces import (

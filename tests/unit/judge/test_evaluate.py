@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from edge_runtime.base.limits import BACKOFF_MS_MAX, PLACE_LOOK_MS
 from edge_runtime.base.moment import Trust

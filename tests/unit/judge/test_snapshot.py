@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from edge_runtime.base.moment import Trust
 from edge_runtime.base.units import DAY_MS, HOUR_MS

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from edge_runtime.base.errors import Exit, UsageError
 from edge_runtime.base.limits import TURN_EVENTS_MAX

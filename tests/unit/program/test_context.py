@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from edge_runtime import App, Busy, Context, EffectClass, Outcome, Retry, StepFailed
 from edge_runtime.base.limits import (
@@ -63,7 +65,7 @@ class Cell:
 
 def shoot(cell: Cell, label: str = "") -> Cell:
     """A plain step."""
-    return replace(cell, label=label)
+    return dataclasses.replace(cell, label=label)
 
 
 async def send(cell: Cell) -> int:

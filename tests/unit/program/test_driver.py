@@ -10,10 +10,10 @@ import sys
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from edge_runtime import App, BodyFreed, Context, StepFailed, UsageError
 from edge_runtime.base.limits import RESULT_BYTES_MAX

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from edge_runtime.host.demo.checks import Capsule, Evidence, Killing, Start, check, executed, read_starts
 from edge_runtime.host.demo.images import make_png

@@ -10,8 +10,9 @@ logistic approximation in wide use is far off in the tail (golden vector G10) an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isqrt
+
+from msgspec import Struct
 
 from ..base.limits import GAPS_MAX
 
@@ -29,8 +30,7 @@ def is_beyond(elapsed_us: int, mean_us: int, sd_us: int, level: int) -> bool:
     return elapsed_us * PPM >= mean_us * PPM + Z_PPM[level] * sd_us
 
 
-@dataclass(frozen=True, slots=True)
-class Gaps:
+class Gaps(Struct, frozen=True):
     """The last gaps between signs of life inside one contact, in us, oldest first, at most GAPS_MAX."""
 
     last_us: tuple[int, ...] = ()

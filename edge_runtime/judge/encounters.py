@@ -9,7 +9,7 @@ The constants 0.75, 0.25 and 0.98 of the older draft are another protocol's and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..base.units import MINUTE_MS
 
@@ -27,8 +27,7 @@ TYPICAL_INTERVAL_MS = 30 * MINUTE_MS
 UNITS_OF_A_TRACE = 32_000  # 0.999^21,000 of all is below 1 ppb; beyond it nothing is left
 
 
-@dataclass(frozen=True, slots=True)
-class Encounters:
+class Encounters(Struct, frozen=True):
     """What is known of meeting one peer.
 
     Attributes:

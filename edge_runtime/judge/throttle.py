@@ -9,7 +9,7 @@ Source: gRPC A6, "Throttling Retry Attempts and Hedged RPCs" (maxTokens 10, toke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..base.limits import TOKENS_MILLI_MAX
 
@@ -17,8 +17,7 @@ FAILURE_MILLI = 1_000
 ANSWER_MILLI = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(Struct, frozen=True):
     """What a destination has left, in thousandths, 0 .. TOKENS_MILLI_MAX."""
 
     milli: int = TOKENS_MILLI_MAX

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .program.errors import BodyFreed as BodyFreed
     from .program.errors import Busy as Busy
     from .program.errors import Incapable as Incapable
+    from .program.errors import RefinementRefused as RefinementRefused
     from .program.errors import Refused as Refused
     from .program.errors import StepFailed as StepFailed
     from .program.errors import TerminalError as TerminalError
@@ -41,6 +42,7 @@ _PLACES = {
     "EffectClass": "objects.bodies",
     "Incapable": "program.errors",
     "Outcome": "judge.outcomes",
+    "RefinementRefused": "program.errors",
     "Refused": "program.errors",
     "Retry": "program.calls",
     "StepFailed": "program.errors",

@@ -129,6 +129,7 @@ CONTROL_UNREAD_BYTES_MAX = 4 * OBJECT_BYTES_MAX + 4 * MIB
 ANSWER_BYTES_MAX = CONTROL_UNREAD_BYTES_MAX  # of one line that a client reads
 CANDIDATES_SHOWN_MAX = 10  # objects named when a reference is ambiguous
 SOCKET_PATH_BYTES_MAX = 100  # Linux takes 107 (sun_path); a longer one is hashed under the runtime directory
+DROPPED_SHOWN_MAX = 1_000  # items that a refinement dropped, in one answer
 QUERY_MS_MAX = 5_000
 QUERY_ROWS_MAX = 10_000
 DEMO_IMAGES_MAX = 60  # more would take over a minute; the first ones by name are surveyed

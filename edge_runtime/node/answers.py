@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..base.errors import PeerError
+from ..base.limits import DROPPED_SHOWN_MAX
 from ..judge.outcomes import Outcome
 from ..objects import bodies as b
 from ..objects.codec import decode_value
@@ -57,6 +58,11 @@ class Answers:
                  "error": memory.error} for path, memory in sorted(content.steps.items())
             ],
             "attempts": content.attempts,
+            "refined": [
+                {"from": item.before.hex(), "to": item.after.hex(), "reason": item.reason}
+                for item in content.asked.refined
+            ],
+            "dropped": content.asked.dropped()[:DROPPED_SHOWN_MAX],
             "expires_in_ms": None if finish is not None else max(0, expires_ms - age_ms),
             "lifetime_ms": history.created.lifetime_ms,
             "age_ms": age_ms,

@@ -13,6 +13,7 @@ from ..objects.codec import encode_value
 from ..objects.grants import ROLES, Role
 from ..objects.kinds import Kind
 from ..objects.records import make
+from ..objects.refining import LEAVE_PREFIX
 from . import commands as c
 from .answers import Answers
 from .custody import Custody
@@ -48,12 +49,18 @@ class Requests:
             command.recovery_ms, (), (), (root,), moment.wall_ms, int(moment.trust),
         )  # fmt: skip
         sealed = b.CreatedSealed(
-            command.intent, arguments, command.name, b"", "", 0, command.attempts_max, tuple(command.labels)
-        )
+            command.intent, arguments, command.name, b"", "", 0, command.attempts_max, tuple(command.labels),
+            self._degradations(command.intent, arguments),
+        )  # fmt: skip
         live = self.parts.pen.begin(clear, sealed)
         self.parts.note(Stage.ENTERED, live, intent=command.intent)
         self.go_on(live)
         return live
+
+    def _degradations(self, intent: str, arguments: bytes) -> tuple[tuple[str, int], ...]:
+        """Return what may be asked less of: as the app here declares it; without the app the general rule holds."""
+        found = self.parts.intents.get(intent)
+        return () if found is None else found[1].degradations(arguments)
 
     def _check_intent(self, command: c.Submit, arguments: bytes) -> None:
         found = self.parts.intents.get(command.intent)
@@ -101,10 +108,23 @@ class Requests:
         self._check_open(live, "signalled")
         if len(live.state.inputs) >= INPUTS_MAX:
             raise UsageError(f"The object holds {INPUTS_MAX} signals already.", Exit.REFUSED)
+        self._check_leave(live, command.name)
         value = _value_of(command.value, SIGNAL_BYTES_MAX, "signal's value")
         self.parts.pen.write_input(live, make(Kind.SIGNALLED, b.Empty(), b.SignalledSealed(command.name, value)))
         self.go_on(live)
         return self.answers.reached(live)
+
+    def _check_leave(self, live: Live, name: str) -> None:
+        """Refuse leave to widen an intent from anybody but its maker and operators: the fold would not count it."""
+        history = live.state.history
+        found = self.parts.members.grant_under(history.created.roots)
+        is_maker = history.placed[history.object].entry.author == self.parts.device
+        if name.startswith(LEAVE_PREFIX) and not is_maker and (found is None or Role.OPERATOR not in found[1]):
+            raise UsageError(
+                "Leave to widen an intent is given by the device that made the object, or by an operator: send the "
+                "signal there.",
+                Exit.REFUSED,
+            )
 
     def cancel(self, command: c.Cancel) -> dict[str, Any]:
         """Ask an object to end; its body is told, and may clean up."""

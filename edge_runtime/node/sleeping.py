@@ -58,7 +58,7 @@ class Sleeping:
             reasons.append(f"until {condition.text}")
         for wait in body.input_waits():
             leaves.append(OnSignal(wait.name))
-            reasons.append(f"waiting for signal {wait.name}")
+            reasons.append(wait.why or f"waiting for signal {wait.name}")
         for item in blocked:
             leaves.extend(item.pause.triggers)
             reasons.append(item.pause.reason)

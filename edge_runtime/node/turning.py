@@ -24,6 +24,7 @@ from ..program.driver import (
     Failed,
     Learned,
     Published,
+    Refined,
     StateSet,
     StepCall,
     World,
@@ -203,6 +204,9 @@ class Turner:
                 case StateSet(path, name, value):
                     live.made.append(make(Kind.LEARNED, b.Empty(), b.LearnedSealed(path, value)))
                     self.parts.set_state(live, name, value)
+                case Refined(refined):
+                    live.made.append(make(Kind.REFINED, b.Empty(), refined))
+                    self.parts.note(Stage.JUDGED, live, action="mutation", reason=refined.reason)
                 case Learned(path, value):
                     live.made.append(make(Kind.LEARNED, b.Empty(), b.LearnedSealed(path, value)))
 

@@ -35,6 +35,7 @@ Text = Annotated[str, Meta(max_length=ERROR_TEXT_BYTES_MAX)]
 Names = Annotated[tuple[Name, ...], Meta(max_length=LIST_ITEMS_MAX)]
 Hashes = Annotated[tuple[Hash, ...], Meta(max_length=LIST_ITEMS_MAX)]
 Value = Annotated[bytes, Meta(max_length=RESULT_BYTES_MAX)]
+Degradation = tuple[Annotated[str, Meta(max_length=NAME_BYTES_MAX)], Annotated[int, Meta(ge=0, le=31)]]
 Tree = Annotated[bytes, Meta(max_length=TREE_BYTES_MAX)]  # canonical CBOR of a trigger or condition
 
 
@@ -155,6 +156,7 @@ class CreatedSealed(Body, frozen=True):
 
     `arguments` is the canonical CBOR of the user's value. `name` is empty for an unnamed object; `parent`, `path`
     and `slot` are set for a child only. `attempts_max` 0 means no budget of attempts. `labels` are free words.
+    `degrades` says which fields of the arguments may be asked less of (path, number of a `narrowing.Way`).
     """
 
     intent: Name
@@ -165,6 +167,7 @@ class CreatedSealed(Body, frozen=True):
     slot: Unsigned
     attempts_max: Unsigned
     labels: Names
+    degrades: Annotated[tuple[Degradation, ...], Meta(max_length=LIST_ITEMS_MAX)] = ()
 
 
 class SignalledSealed(Body, frozen=True):
@@ -200,6 +203,16 @@ class LearnedSealed(Body, frozen=True):
 
     path: Path
     value: Value
+
+
+class RefinedSealed(Body, frozen=True):
+    """The intent was refined at a call path: fingerprints before and after, the whole new arguments, and why."""
+
+    path: Path
+    before: ShortHash
+    after: ShortHash
+    arguments: Annotated[bytes, Meta(max_length=ARGUMENTS_BYTES_MAX)]
+    reason: Text
 
 
 class AttemptedSealed(Body, frozen=True):

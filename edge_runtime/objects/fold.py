@@ -21,7 +21,10 @@ from .history import History, Placed
 from .intents import lineage_by_name, lineage_of_child
 from .kinds import Kind
 from .records import SHAPES, Record, read_clear, read_sealed
+from .refining import LEAVE_PREFIX, Asked, leave_name
 from .script import Resumed, Resumption, Script
+
+TRUE = b"\xf5"  # canonical CBOR of true
 
 
 class Input(Struct, frozen=True):
@@ -80,6 +83,7 @@ class Content(Struct):
     name: str = ""
     lineage: bytes = b""
     attempts_max: int = 0
+    asked: Asked = field(default_factory=Asked)
     labels: tuple[str, ...] = ()
     script: Script = field(default_factory=lambda: Script(0, b"", 0, 0))
     taken: dict[bytes, None] = field(default_factory=dict)
@@ -133,7 +137,7 @@ class ObjectState:
         if placed.void:
             return placed  # it cannot change what rules: the view of its past is part of the whole already
         if entry.is_input:
-            self._apply_input(entry)
+            self._apply_input(entry, roles)
             if self.content.awaited and any(ref[:-2] == entry.id for ref in self.content.awaited):
                 self._refold()
         elif not grows:
@@ -167,7 +171,7 @@ class ObjectState:
         c, script = self.content, self.content.script
         return encode(
             [
-                c.intent, c.arguments, c.name, c.lineage, script.run,
+                c.intent, c.arguments, c.asked.now, list(c.asked.past), c.name, c.lineage, script.run,
                 [[r.what.value, r.path, r.age_ms, r.value, r.outcome] for r in script.resumptions],
                 script.learned, sorted(c.taken), c.published, c.attempts, c.executed,
                 None if c.finish is None else [int(c.finish.end), c.finish.value, c.finish.error],
@@ -182,13 +186,18 @@ class ObjectState:
             if not self.history.placed[entry.id].void:  # the first one may be
                 self._apply_turn(entry)
 
-    def _apply_input(self, entry: Entry) -> None:
+    def _may_say(self, name: str, entry: Entry, roles: Sequence[Role]) -> bool:
+        """Say whether a signal counts: leave to widen an intent is given by its maker and by operators alone."""
+        maker = self.history.placed[self.object].entry.author
+        return not name.startswith(LEAVE_PREFIX) or entry.author == maker or Role.OPERATOR in roles
+
+    def _apply_input(self, entry: Entry, roles: Sequence[Role]) -> None:
         for index, record in enumerate(entry.records):
             ref = entry.id + index.to_bytes(2, "big")
             match record.kind:
                 case Kind.SIGNALLED:
                     body = read_sealed(record)
-                    if isinstance(body, b.SignalledSealed):
+                    if isinstance(body, b.SignalledSealed) and self._may_say(body.name, entry, roles):
                         item = Input(ref, entry.height, body.name, body.value, entry.author, entry.age_ms)
                         self.inputs.append(item)
                         self.inputs.sort(key=lambda item: (item.height, item.ref))
@@ -251,8 +260,10 @@ class ObjectState:
                 c.dormancy = Dormancy(body.trigger, body.reason, clear.expires_age_ms, entry.age_ms)
             case b.DeniedSealed() if body.is_final:
                 self._resume(entry, Resumed.STEP, body.path, outcome=6, error=body.rule, error_type="Refused")
+            case b.RefinedSealed():
+                self._apply_refined(body)
             case b.AgainSealed():
-                c.script = Script(body.run, body.state, entry.age_ms, entry.wall_ms)
+                c.script = Script(body.run, body.state, entry.age_ms, entry.wall_ms, c.asked.copy())
                 c.steps.clear()
             case b.TerminatedSealed():
                 assert isinstance(clear, b.TerminatedClear)
@@ -272,7 +283,17 @@ class ObjectState:
             c.lineage = lineage_by_name(self.history.created.roots[0], body.name)
         else:
             c.lineage = entry.id
-        c.script = Script(0, body.arguments, entry.age_ms, entry.wall_ms)
+        c.asked = Asked.begin(body.intent, body.arguments, body.degrades)
+        c.script = Script(0, body.arguments, entry.age_ms, entry.wall_ms, c.asked.copy())
+
+    def _apply_refined(self, body: b.RefinedSealed) -> None:
+        """Let a refinement count that narrows, or that the object's maker or an operator allowed; else it is void."""
+        c, name = self.content, leave_name(body.after)
+        is_allowed = any(
+            item.name == name and item.value == TRUE and item.ref in c.taken for item in self.inputs
+        )  # fmt: skip
+        if c.asked.take(body, is_allowed):
+            c.script.learned[body.path] = body.arguments
 
     def _apply_executed(self, body: b.ExecutedSealed, entry: Entry) -> None:
         c = self.content

@@ -29,6 +29,7 @@ SHAPES: dict[int, tuple[type[b.Body], type[b.Body] | None]] = {
     Kind.LEARNED: (b.Empty, b.LearnedSealed),
     Kind.ATTEMPTED: (b.Empty, b.AttemptedSealed),
     Kind.EXECUTED: (b.Empty, b.ExecutedSealed),
+    Kind.REFINED: (b.Empty, b.RefinedSealed),
     Kind.DENIED: (b.Empty, b.DeniedSealed),
     Kind.DORMANT: (b.DormantClear, b.DormantSealed),
     Kind.PUBLISHED: (b.Empty, b.PublishedSealed),

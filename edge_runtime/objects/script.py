@@ -10,6 +10,8 @@ from enum import Enum
 
 from msgspec import Struct, field
 
+from .refining import Asked
+
 
 class Resumed(Enum):
     """What kind of thing resumed the body."""
@@ -54,6 +56,7 @@ class Script(Struct):
         run: number of the run; call paths begin with it.
         arguments: canonical CBOR of the arguments (run 0) or of the state carried by `ctx.again`.
         age_ms, wall_ms: of the entry that began the run.
+        asked: what the object asked for when the run began.
         resumptions: in the order of the ruling chain.
         learned: call path -> canonical CBOR of what was read there.
         published: call paths at which a value was published already.
@@ -63,6 +66,7 @@ class Script(Struct):
     arguments: bytes
     age_ms: int
     wall_ms: int
+    asked: Asked = field(default_factory=Asked)
     resumptions: list[Resumption] = field(default_factory=list)
     learned: dict[str, bytes] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)

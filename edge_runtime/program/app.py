@@ -21,13 +21,15 @@ from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..base.errors import UsageError
-from ..base.limits import INTEGER_MAX, NAME_BYTES_MAX
+from ..base.limits import ARGUMENTS_BYTES_MAX, INTEGER_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
 from ..objects.codec import encode_value
+from ..objects.narrowing import Way
 from .arguments import checked_needs
 from .context import Context
-from .payloads import decode_payload, resolve_hints
+from .payloads import decode_payload, encode_payload, resolve_hints
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +53,7 @@ class Intent(Struct, frozen=True):
         parameters: those after the context, in order.
         needs: capabilities that every step inherits, sorted.
         is_one_step: the function takes no context: it is the object's only step, and idempotent.
+        degrades: fields that `ctx.refine` may ask less of, as dotted paths that begin with a parameter, and how.
     """
 
     name: str
@@ -59,6 +62,15 @@ class Intent(Struct, frozen=True):
     parameters: tuple[Parameter, ...]
     needs: tuple[str, ...]
     is_one_step: bool
+    degrades: tuple[tuple[str, Way], ...] = ()
+
+    def degradations(self, arguments: bytes) -> tuple[tuple[str, int], ...]:
+        """Return the declared degradations as `created` holds them: paths into a submission's canonical CBOR."""
+        given = decode_payload(arguments, Any, f"the argument of {self.name}")
+        names = self._names()
+        is_by_name = isinstance(given, dict) and set(given) <= set(names)
+        skipped = 0 if is_by_name or not names else len(names[0])
+        return tuple((path[skipped:].removeprefix("."), int(way)) for path, way in self.degrades)
 
     def check(self, arguments: bytes) -> None:
         """Check a submission's canonical CBOR against the handler's parameters.
@@ -79,6 +91,27 @@ class Intent(Struct, frozen=True):
             call = partial(self.function, **bound) if bound else self.function
             return context.run(self.name, call)
         return _called(self.name, self.function(context, **bound))
+
+    def rebind(self, arguments: bytes, value: object) -> bytes:
+        """Return the canonical CBOR of arguments with another value in them, in the form in which they were given.
+
+        Args:
+            value: of the one parameter, or a map of those parameters that change.
+
+        Raises:
+            UsageError: it cannot be recorded, or does not fit the parameters; the text names what.
+        """
+        what = f"the refined argument of {self.name}"
+        had = decode_payload(arguments, Any, what)
+        plain = decode_payload(encode_payload(value, what, ARGUMENTS_BYTES_MAX), Any, what)
+        names = self._names()
+        if len(names) == 1 and isinstance(had, dict) and set(had) == set(names):
+            plain = {names[0]: plain}
+        elif len(names) > 1 and isinstance(plain, dict):
+            plain = {**(had if isinstance(had, dict) else {}), **plain}
+        data = encode_payload(plain, what, ARGUMENTS_BYTES_MAX)
+        self._bind(data)
+        return data
 
     def _bind(self, arguments: bytes) -> dict[str, Any]:
         value = decode_payload(arguments, Any, f"the argument of {self.name}")
@@ -159,25 +192,31 @@ class App:
     def intent(self, name: F) -> F: ...
 
     @overload
-    def intent(self, name: str | None = None, *, needs: Collection[str] = ()) -> Callable[[F], F]: ...
+    def intent(
+        self, name: str | None = None, *, needs: Collection[str] = (), degrades: Mapping[str, str] = {}
+    ) -> Callable[[F], F]: ...
 
-    def intent(self, name: F | str | None = None, *, needs: Collection[str] = ()) -> F | Callable[[F], F]:
+    def intent(
+        self, name: F | str | None = None, *, needs: Collection[str] = (), degrades: Mapping[str, str] = {}
+    ) -> F | Callable[[F], F]:
         """Add the decorated function as an intent, under its own name if none is given.
 
         The function is `async` with a `Context` first, or any function without one: then it is one idempotent step.
 
         Args:
             needs: capabilities that its steps need, unless a step names its own.
+            degrades: fields of the arguments that `ctx.refine` may ask less of without leave: a dotted path that
+                begins with a parameter (`area.cells`) to `subset`, `lower` or `higher`; at most LIST_ITEMS_MAX.
 
         Raises:
             UsageError: the name is taken, or the function cannot be an intent; the text says why.
         """
         if callable(name):
-            self._add(name, name.__name__, ())
+            self._add(name, name.__name__, (), {})
             return name
 
         def add(function: F) -> F:
-            self._add(function, name or function.__name__, needs)
+            self._add(function, name or function.__name__, needs, degrades)
             return function
 
         return add
@@ -194,13 +233,29 @@ class App:
         if not inspect.isfunction(thing):
             raise UsageError(f"an app is an App or a function, not {type(thing).__name__}: write --app module:app")
         app = cls(thing.__name__)
-        app._add(thing, thing.__name__, ())
+        app._add(thing, thing.__name__, (), {})
         return app
 
-    def _add(self, function: Callable[..., Any], name: str, needs: Collection[str]) -> None:
+    def _add(
+        self, function: Callable[..., Any], name: str, needs: Collection[str], degrades: Mapping[str, str]
+    ) -> None:
         if _named(name) in self._intents:
             raise UsageError(f"app {self.name!r} has an intent {name!r} already: give one of them another name")
-        self._intents[name] = _intent_of(function, name, self.version, checked_needs(needs))
+        intent = _intent_of(function, name, self.version, checked_needs(needs))
+        self._intents[name] = replace(intent, degrades=_checked_degrades(intent, degrades))
+
+
+def _checked_degrades(intent: Intent, degrades: Mapping[str, str]) -> tuple[tuple[str, Way], ...]:
+    names = {parameter.name for parameter in intent.parameters}
+    ways = {way.name.lower(): way for way in Way}
+    if len(degrades) > LIST_ITEMS_MAX:
+        raise UsageError(f"{intent.name} declares {len(degrades)} degradations: at most {LIST_ITEMS_MAX}")
+    for path, way in degrades.items():
+        if path.partition(".")[0] not in names or len(path.encode()) > NAME_BYTES_MAX:
+            raise UsageError(f"degrades of {intent.name}: {path!r} begins with none of its parameters: {sorted(names)}")
+        if way not in ways:
+            raise UsageError(f"degrades of {intent.name}: {path!r}: {way!r} is none of {', '.join(ways)}")
+    return tuple((path, ways[way]) for path, way in sorted(degrades.items()))
 
 
 def _named(name: object) -> str:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ..base.errors import UsageError
 from ..base.limits import ATTEMPTS_MAX, DORMANCY_MS_MAX
-from ..objects.bodies import EffectClass
+from ..objects.bodies import EffectClass, RefinedSealed
 
 
 class World(Protocol):
@@ -96,6 +96,7 @@ class InputWait(Struct, frozen=True):
 
     path: str
     name: str
+    why: str = ""  # for people, where the name alone does not say what is asked of them
 
 
 class ConditionWait(Struct, frozen=True):
@@ -139,7 +140,13 @@ class StateSet(Struct, frozen=True):
     value: bytes
 
 
-Made: TypeAlias = Learned | Published | StateSet
+class Refined(Struct, frozen=True):
+    """The intent was refined: becomes a `refined` record."""
+
+    body: RefinedSealed
+
+
+Made: TypeAlias = Learned | Published | StateSet | Refined
 
 
 class Completed(Struct, frozen=True):

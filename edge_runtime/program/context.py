@@ -6,7 +6,6 @@ again, here or on another device, gets the same answers in the same order.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -35,7 +34,7 @@ from .errors import BodyFreed
 from .keyed import State
 from .ledger import Ledger
 from .payloads import decode_payload, encode_payload, result_type_of
-from .scopes import BodyFuture
+from .refining import RefineCalls
 
 T = TypeVar("T")
 Fact: TypeAlias = bool | int | float | str | None
@@ -52,13 +51,13 @@ class _Missing:
 MISSING: Final = _Missing()
 
 
-class Context:
+class Context(RefineCalls):
     """The object as its handler sees it. Made by the driver; valid only inside the handler's body."""
 
-    __slots__ = ("_ledger", "_randoms", "state")
+    __slots__ = ("_randoms", "state")
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        super().__init__(ledger)
         self._randoms: dict[str, Random] = {}
         self.state = State(ledger)
 
@@ -196,16 +195,6 @@ class Context:
         wait = InputWait(self._ledger.path_for(name), name)
         return await self._within(self._ledger.ask(wait), timeout, f"signal {name!r}")
 
-    async def _within(self, future: BodyFuture, timeout: Duration | None, what: str) -> Any:
-        if timeout is None:
-            return await future
-        delay_ms = checked_duration(timeout, "timeout")
-        timer = self._ledger.loop.arm(delay_ms, _expire, (future, f"{what}: {delay_ms} ms passed"))
-        try:
-            return await future
-        finally:
-            timer.cancel()
-
     # --- Reads ------------------------------------------------------------------------------------------------
 
     async def fact(self, name: str, default: Fact = None) -> Any:
@@ -286,8 +275,3 @@ class Signals:
 
     async def __anext__(self) -> Any:
         return await self._context._next_signal(self._name, self._timeout)
-
-
-def _expire(future: asyncio.Future[Any], text: str) -> None:
-    if not future.done():
-        future.set_exception(TimeoutError(text))

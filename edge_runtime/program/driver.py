@@ -25,6 +25,7 @@ from .calls import (
     Learned,
     Made,
     Published,
+    Refined,
     Retry,
     Start,
     StateSet,
@@ -54,6 +55,7 @@ __all__ = [
     "Made",
     "Nondeterminism",
     "Published",
+    "Refined",
     "Retry",
     "Start",
     "StateSet",
@@ -82,7 +84,7 @@ class Body:
         self._intent = intent
         self._script = script
         self._loop = BodyLoop.make(script.run, script.age_ms)
-        self._ledger = Ledger(self._loop, start, script)
+        self._ledger = Ledger(self._loop, start, script, intent.rebind)
         self._main: BodyTask | None = None
         self._is_cancel_delivered = False
 

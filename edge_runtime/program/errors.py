@@ -72,6 +72,10 @@ class StepFailed(EdgeError):
         self.error_type = error_type
 
 
+class RefinementRefused(EdgeError):
+    """Raised in the body: the intent stays as it was. The text says why; ask for less, or go on unrefined."""
+
+
 class Nondeterminism(EdgeError):
     """A body asked for something else than its records hold. Nothing was made; another version may fit.
 

@@ -24,6 +24,7 @@ from .calls import (
     Learned,
     Made,
     Published,
+    Refined,
     Start,
     StateSet,
     StepCall,
@@ -53,17 +54,22 @@ class Ledger:
     Attributes:
         world: what can be read, while the body is driven.
         difference: the first difference from the records; the driver raises it.
+        rebind: returns the intent's arguments with another value in them.
         ended: set by `ctx.again` here, by the driver else.
         wall_ms: wall clock of the newest resumption.
     """
 
-    def __init__(self, loop: BodyLoop, start: Start, script: Script) -> None:
+    def __init__(
+        self, loop: BodyLoop, start: Start, script: Script, rebind: Callable[[bytes, object], bytes]
+    ) -> None:
         self.loop = loop
         self.start = start
         self.world: World | None = None
+        self.rebind = rebind
         self.difference: str | None = None
         self.ended: Ended | None = None
         self.wall_ms = script.wall_ms
+        self.asked = script.asked.copy()
         self._script = script
         self._unread = dict.fromkeys(script.learned)
         self._unpublished = dict(script.published)
@@ -126,6 +132,21 @@ class Ledger:
                 raise self.differ(recorded, f"publish {name!r} at {path}")
             return
         self._made.append(Published(path, name, value))
+
+    def refine(self, path: str, arguments: bytes, reason: str, is_allowed: bool) -> None:
+        """Make a refinement of the intent, unless its record is there."""
+        recorded = self._script.learned.get(path)
+        if recorded is not None:
+            self._unread.pop(path, None)
+            if recorded != arguments:
+                raise self.differ(f"intent refined at {path} to other arguments", "refined to these")
+        elif path in self._script.published:
+            raise self.differ(f"publish {self._script.published[path]!r} at {path}", f"refine at {path}")
+        body = self.asked.record(path, arguments, reason)
+        if recorded is None:
+            self._made.append(Refined(body))
+        counts = self.asked.take(body, is_allowed)
+        assert counts, "checked by the caller"
 
     def set_state(self, path: str, name: str, value: bytes) -> None:
         """Make a value of the keyed state, unless its record is there."""

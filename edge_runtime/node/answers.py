@@ -197,7 +197,7 @@ class Answers:
         ).fetchall()
         own, carried = run("SELECT coalesce(sum(bytes) FILTER (WHERE is_mine), 0), "
                            "coalesce(sum(bytes) FILTER (WHERE NOT is_mine), 0) FROM shelf").fetchone()  # fmt: skip
-        membership = self.parts.members.membership()
+        membership, facts = self.parts.members.membership(), self.parts.facts
         return {
             "device": membership.device.hex(), "name": membership.name,
             "fleets": [{"name": name, "fleet": root.hex()} for name, root in membership.fleets],
@@ -209,6 +209,7 @@ class Answers:
             "capabilities": sorted(self.parts.settings.capabilities),
             "bytes": {"own": own, "carried": carried, "blobs": 0, "tombstones": 0},
             "refused": dict(sorted(self.intake.refusals.items())),
+            "facts": {"known": len(facts.by_name), "dropped": facts.dropped, "refused": facts.refused},
             "evaluations": self.parts.agenda.looks, "queued": len(self.parts.agenda),
         }  # fmt: skip
 

@@ -15,6 +15,7 @@ from .judgement import Judgement
 from .parts import Parts
 from .spool import Live
 from .store import Quarantined
+from .surroundings import say_contacts
 
 
 class Hearing:
@@ -34,31 +35,18 @@ class Hearing:
     def open_contact(self, event: e.ContactOpened) -> None:
         """A contact begins; what waits for the peer is looked at."""
         if self.contacts.open(event) is not None:
-            self._put_link_fact(event.device, "up")
             self._wake_peer(event.device)
 
     def end_contact(self, event: e.ContactEnded) -> None:
         """A contact is over."""
         contact = self.contacts.end(event)
         if contact is not None:
-            if contact.device not in self.contacts.devices():
-                self._put_link_fact(contact.device, "down")
             self._wake_peer(contact.device)
-
-    def _put_link_fact(self, device: bytes, state: str) -> None:
-        """`link.<device>` says whether a peer is in contact, by its name."""
-        name = "".join(letter if letter.isalnum() else "_" for letter in self.parts.adverts.name_of(device).lower())
-        self.read_fact(e.FactRead(f"link.{name}", state, "link"))
-
-    def read_fact(self, event: e.FactRead) -> None:
-        """A fact was read; if its value changed, what reads it is looked at."""
-        life_ms = self.parts.timeline.life_ms
-        if self.parts.facts.put(event.name, event.value, event.origin, event.max_age_ms, life_ms):
-            self.parts.agenda.wake_topic(f"fact:{event.name}")
 
     def _wake_peer(self, device: bytes) -> None:
         """A peer came, went, or said something new of itself: wake what waits for what it has."""
         agenda = self.parts.agenda
+        say_contacts(self.parts, self.contacts.devices())
         self.judgement.signal_links()
         agenda.wake_topic(f"peer:{device.hex()}")
         found = self.parts.adverts.by_device.get(device)

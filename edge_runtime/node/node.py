@@ -23,6 +23,7 @@ from ..objects.kinds import Kind
 from ..objects.records import make
 from ..program.app import App
 from . import events as e
+from . import surroundings
 from .adverts import Adverts
 from .agenda import Agenda
 from .answers import Answers
@@ -90,6 +91,7 @@ class Node:
             store.run("UPDATE objects SET age_is_exact = 0")
         if store.is_derived_missing():
             self.rebuild()
+        surroundings.introduce(parts, policy.hash)
 
     # --- For the host ---------------------------------------------------------------------------------------------
 
@@ -106,7 +108,7 @@ class Node:
     def replace_policy(self, policy: Policy) -> None:
         """Judge by another policy from now on; what waits for one is looked at."""
         self.judgement.replace_policy(policy)
-        self.parts.agenda.wake_topic("fact:policy.version")
+        surroundings.say_policy(self.parts, policy.hash)
 
     def rebuild(self) -> None:
         """Derive every derived table anew from the source tables."""
@@ -123,9 +125,10 @@ class Node:
         Any other exception is a bug: `turns.run_turn` rolls the event back and sets its objects aside.
         """
         parts = self.parts
-        if moment.trust != parts.timeline.moment.trust:
-            parts.agenda.wake_topic("fact:time.trust")
+        is_trust_new = moment.trust != parts.timeline.moment.trust
         parts.timeline.advance(moment)
+        if is_trust_new:
+            surroundings.say_trust(parts)
         parts.effects, parts.appended = [], []
         parts.touched.clear()
         parts.spool.changed.clear()
@@ -188,7 +191,7 @@ class Node:
             case e.ContactEnded():
                 self.hearing.end_contact(event)
             case e.FactRead():
-                self.hearing.read_fact(event)
+                surroundings.take_fact(self.parts, event)
             case e.EventHappened():
                 self.parts.agenda.wake_topic(f"event:{event.name}")
             case e.Imported():

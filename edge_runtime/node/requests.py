@@ -8,6 +8,7 @@ from typing import Any
 
 from ..base.errors import Exit, UsageError
 from ..base.limits import ARGUMENTS_BYTES_MAX, INPUTS_MAX, LIFETIME_MS_DEFAULT, SIGNAL_BYTES_MAX
+from ..judge.fact_names import USER
 from ..objects import bodies as b
 from ..objects.codec import encode_value
 from ..objects.grants import ROLES, Role
@@ -21,6 +22,7 @@ from .effects import MembershipChanged, Note, Stage
 from .lookup import find_device, find_object
 from .parts import Parts
 from .spool import Live
+from .surroundings import say_radio, wake_readers
 
 
 class Requests:
@@ -214,8 +216,8 @@ class Requests:
     def set_fact(self, command: c.FactSet) -> dict[str, Any]:
         """Set a fact by hand."""
         life_ms = self.parts.timeline.life_ms
-        if self.parts.facts.put(command.name, command.value, "user", command.max_age_ms, life_ms):
-            self.parts.agenda.wake_topic(f"fact:{command.name}")
+        is_change = self.parts.facts.put(command.name, command.value, USER, command.max_age_ms, life_ms)
+        wake_readers(self.parts, command.name, is_change)
         return {"ok": True}
 
     def raise_event(self, command: c.Raise) -> dict[str, Any]:
@@ -262,6 +264,7 @@ class Requests:
         if self.parts.members.is_radio_on != command.on:  # saying it again may not end contacts
             self.parts.store.set_meta("radio", int(command.on))
             self.parts.effects.append(MembershipChanged())
+            say_radio(self.parts)
         return {"ok": True, "radio": "on" if command.on else "off"}
 
 

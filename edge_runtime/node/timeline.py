@@ -9,7 +9,10 @@ Source: ours (`docs/architecture.md`, Time); ages after the bundle age block of 
 from __future__ import annotations
 
 from ..base.moment import Moment, Trust
+from ..base.units import MINUTE_MS
 from .store import Store
+
+SAVE_EVERY_MS = 10 * MINUTE_MS  # of turns that write nothing else
 
 
 class Timeline:
@@ -25,6 +28,7 @@ class Timeline:
         self.boot_id = boot_id
         saved = str(store.get_meta("clock", "0 0 0 0 -")).split()
         saved_life_ms, saved_boot_ms, saved_wall_ms, saved_trust = (int(word) for word in saved[:4])
+        self.saved_trust = Trust(saved_trust)  # when the last process ended
         self.gap_is_unknown = False
         if not saved_life_ms:
             gap_ms = 0
@@ -38,6 +42,7 @@ class Timeline:
         self._offset_ms = max(1, saved_life_ms) + gap_ms - moment.boot_ms
         self.moment = moment
         self.life_ms = moment.boot_ms + self._offset_ms
+        self._saved_life_ms = 0
 
     def advance(self, moment: Moment) -> None:
         """Take in a reading of the clocks; boot time that seems to go back counts as no time."""
@@ -48,9 +53,15 @@ class Timeline:
         """Return when on the boot clock a life time is reached."""
         return life_ms - self._offset_ms
 
+    @property
+    def is_far_ahead(self) -> bool:
+        """Whether so much time passed since the last save that a power cut should not take it all."""
+        return self.life_ms - self._saved_life_ms >= SAVE_EVERY_MS
+
     def save(self) -> None:
         """Write the clock into the open transaction."""
         moment = self.moment
+        self._saved_life_ms = self.life_ms
         # One row, one text: it is written with every commit.
         self.store.set_meta(
             "clock", f"{self.life_ms} {moment.boot_ms} {moment.wall_ms} {int(moment.trust)} {self.boot_id or '-'}"

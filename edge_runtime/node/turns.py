@@ -32,6 +32,8 @@ def run_turn(node: Node, events: Sequence[Event], read_moment: Callable[[], Mome
     total = Turn()
     handled = 0
     begun = read_moment()
+    connection = node.parts.store.connection
+    changes = connection.total_changes
     try:
         with node.parts.store.transaction():
             for event in events[:TURN_EVENTS_MAX]:
@@ -42,7 +44,9 @@ def run_turn(node: Node, events: Sequence[Event], read_moment: Callable[[], Mome
                 handled += 1
                 total.appends += turn.appends
                 total.effects.extend(turn.effects)
-            node.parts.timeline.save()
+            # A sensor that says the same again is no reason to write to a card.
+            if connection.total_changes != changes or node.parts.timeline.is_far_ahead:
+                node.parts.timeline.save()
             total.alarm_boot_ms = node.alarm_boot_ms()
     except StoreFailed:
         node.forget_memory()

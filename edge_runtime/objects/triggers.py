@@ -19,7 +19,9 @@ from ..base.limits import CONDITION_DEPTH_MAX, INTEGER_MAX, NAME_BYTES_MAX, TRIG
 from ..base.moment import Moment, Trust
 from ..base.units import format_duration
 from . import condition_text
-from .conditions import Both, Condition, Either, FactView, Truth, count_nodes, evaluate, names
+from .conditions import (
+    Both, Compare, Condition, Either, FactView, IsTrue, Member, Truth, count_nodes, evaluate, leaves, names,
+)  # fmt: skip
 from .conditions import from_tree as condition_from_tree
 from .conditions import to_tree as condition_to_tree
 from .due import ByTime, first_due_age_ms, turns_of
@@ -119,6 +121,7 @@ class TopicKind(Enum):
     """What kind of happening may make a trigger true; the words are those of the wake index."""
 
     FACT = "fact"
+    FRESH = "fresh"  # a reading that says the same again
     EVENT = "event"
     SIGNAL = "signal"
     PEER = "peer"
@@ -143,6 +146,9 @@ def topics(trigger: Trigger) -> tuple[Topic, ...]:
             found.update(dict.fromkeys(topics(item)))
         case When(condition):
             found.update(dict.fromkeys(Topic(TopicKind.FACT, name) for name in names(condition)))
+            for leaf in leaves(condition):
+                if isinstance(leaf, Compare | Member | IsTrue) and leaf.fresh_ms:
+                    found[Topic(TopicKind.FRESH, leaf.name)] = None
         case Changed(name):
             found[Topic(TopicKind.FACT, name)] = None
         case OnEvent(name):

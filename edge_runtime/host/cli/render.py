@@ -121,8 +121,12 @@ def _render_reached(value: dict[str, Any]) -> str:
 def _render_facts(value: list[dict[str, Any]]) -> str:
     if not value:
         return "No facts yet. Set one: `edge-runtime fact set door.open=true`."
-    return table([[row["name"], _inline(row["value"]), _time(row["age_ms"]), row["origin"]] for row in value],
-                 ["FACT", "VALUE", "AGE", "ORIGIN"])  # fmt: skip
+    rows = [
+        [row["name"], _inline(row["value"]) + (" (unknown: too old)" if row["age_ms"] > row["max_age_ms"] else ""),
+         _time(row["age_ms"]), row["origin"], _time(row["max_age_ms"])]
+        for row in value
+    ]  # fmt: skip
+    return table(rows, ["FACT", "VALUE", "AGE", "ORIGIN", "HOLDS FOR"])
 
 
 def _render_peers(value: list[dict[str, Any]]) -> str:

@@ -53,3 +53,28 @@ def test_at_the_bound_a_new_name_is_refused_and_a_known_one_is_not(facts: Facts)
         facts.put("one.more", 1, "sensor", None, 1)
     assert caught.value.exit is Exit.REFUSED
     assert facts.put("a.b0", 5, "sensor", None, 2)
+
+
+def test_a_bridges_new_name_takes_the_place_of_a_bridges_oldest_and_never_of_a_persons(facts: Facts) -> None:
+    facts.put("door.open", True, "user", None, 0)
+    facts.put("load", 0.5, "sensor", None, 0)
+    for number in range(FACTS_MAX - 2):
+        facts.put(f"a.b{number}", number, "mqtt", None, number + 1)
+    facts.put("a.b0", 0, "mqtt", None, FACTS_MAX)
+    facts.put("one.more", 1, "mqtt", None, FACTS_MAX)
+    assert "a.b1" not in facts.by_name and {"a.b0", "door.open", "load", "one.more"} <= set(facts.by_name)
+    assert (len(facts.by_name), facts.dropped) == (FACTS_MAX, 1)
+
+
+def test_the_newest_word_counts_also_after_a_restart(facts: Facts) -> None:
+    facts.put("door.open", True, "user", None, 1)
+    assert facts.put("door.open", False, "mqtt", None, 2)
+    assert [fact.origin for fact in facts.all()] == ["mqtt"]
+    assert Facts(facts.store).all() == (), "what a person said before is not true again by a restart"
+
+
+def test_a_value_that_comes_again_after_it_grew_too_old_is_a_change(facts: Facts) -> None:
+    """Behaviour: 4.13."""
+    assert facts.put("battery.percent", 50, "sensor", 100, 1)
+    assert not facts.put("battery.percent", 50, "sensor", 100, 101)
+    assert facts.put("battery.percent", 50, "sensor", 100, 202)

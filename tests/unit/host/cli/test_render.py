@@ -30,6 +30,7 @@ EXPLAINED = {
     "waits": [{"leaf": "peer(camera)", "value": "false", "who_could": ["drone-2"]}],
 }  # fmt: skip
 REACHED = {"ok": True, "reached": True, "custodian": DEVICE, "custodian_name": "base", "last_contact_ms": None}
+FACT = {"name": "door.open", "value": True, "age_ms": 3_000, "origin": "user", "max_age_ms": 60_000}
 PEER = {
     "device": DEVICE, "name": "base", "connected": False, "address": None, "capabilities": ["camera"],
     "last_ms": 120_000,
@@ -66,7 +67,8 @@ ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("hand", {"ok": True, "offered": 0, "to": DEVICE}, ("Nothing",)),
     ("fact", {"ok": True}, ("Done.",)),
     ("event", {"ok": True, "woken": 2}, ("2 objects",)),
-    ("facts", [{"name": "door.open", "value": True, "age_ms": 3_000, "origin": "user"}], ("door.open", "true", "3 s")),
+    ("facts", [FACT], ("door.open", "true", "3 s", "HOLDS FOR", "1 min")),
+    ("facts", [{**FACT, "age_ms": 61_000}], ("unknown: too old",)),
     ("facts", [], ("fact set",)),
     ("peers", [PEER, {**PEER, "name": None, "connected": True}], ("base", "2 min ago", "in contact", "camera")),
     ("peers", [], ("grant",)),

@@ -1,0 +1,103 @@
+"""Facts that the node itself knows, and readings from the host: `link.*`, `peer.*`, `radio`, `time.trust`,
+`policy.version`.
+
+They are levels of this process: told at its start and at each change, never polled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..base.errors import UsageError
+from ..judge.fact_names import DEVICE, LINK, PEER
+from .events import FactRead
+from .parts import Parts
+
+UP, DOWN = "up", "down"
+
+
+def take_fact(parts: Parts, event: FactRead) -> None:
+    """Take a reading in; if what is known changed, what reads the fact is looked at. What is not right is counted."""
+    try:
+        is_change = parts.facts.put(
+            event.name, event.value, event.origin, event.max_age_ms, parts.timeline.life_ms
+        )
+    except UsageError:
+        parts.facts.refused += 1
+        return
+    wake_readers(parts, event.name, is_change)
+
+
+def wake_readers(parts: Parts, name: str, is_change: bool) -> None:
+    """After a reading: what reads the fact is looked at if it changed, what asks for a fresh reading in any case."""
+    parts.agenda.wake_topic(f"fresh:{name}")
+    if is_change:
+        parts.agenda.wake_topic(f"fact:{name}")
+
+
+def introduce(parts: Parts, policy: bytes) -> None:
+    """Say at the start of a process what the device knows of itself; only what changed since the last one wakes."""
+    _put_quietly(parts, "radio", _radio(parts))
+    _put_quietly(parts, "time.trust", parts.timeline.moment.trust.name.lower())
+    if parts.timeline.moment.trust != parts.timeline.saved_trust:
+        parts.agenda.wake_topic("fact:time.trust")
+    _put_quietly(parts, "policy.version", policy.hex())
+    if parts.store.get_meta("policy", "") != policy.hex():
+        say_policy(parts, policy)
+
+
+def say_policy(parts: Parts, policy: bytes) -> None:
+    """Another policy is in force, or the same was read again: what waits for one is looked at."""
+    _put_quietly(parts, "policy.version", policy.hex())
+    parts.store.set_meta("policy", policy.hex())
+    parts.agenda.wake_topic("fact:policy.version")
+
+
+def say_trust(parts: Parts) -> None:
+    """The wall clock is trusted more or less than before."""
+    take_fact(parts, FactRead("time.trust", parts.timeline.moment.trust.name.lower(), DEVICE))
+
+
+def say_radio(parts: Parts) -> None:
+    """The radio was switched."""
+    take_fact(parts, FactRead("radio", _radio(parts), DEVICE))
+
+
+def say_contacts(parts: Parts, devices: Sequence[bytes]) -> None:
+    """A contact began or ended, or a peer said what it is: bring `link.*` and `peer.*` up to date.
+
+    Args:
+        devices: those in contact now.
+    """
+    wanted: dict[str, tuple[bool | str, str]] = {}
+    for device in devices:
+        wanted[f"link.{_word(parts.adverts.name_of(device))}"] = (UP, LINK)
+        found = parts.adverts.by_device.get(device)
+        for capability in found[0].capabilities if found is not None else ():
+            wanted[f"peer.{capability}"] = (True, PEER)
+    for fact in parts.facts.all():
+        if fact.name in wanted:
+            if fact.value == wanted[fact.name][0]:
+                del wanted[fact.name]
+        elif fact.origin == PEER:
+            wanted[fact.name] = (False, PEER)
+        elif fact.origin == LINK:
+            wanted[fact.name] = (DOWN, LINK)
+    for name, (value, origin) in wanted.items():
+        take_fact(parts, FactRead(name, value, origin))
+    for device in devices:
+        unnamed = f"link.{device.hex()[:8]}"  # what it was called before its first advert came
+        if unnamed in parts.facts.by_name and parts.adverts.name_of(device) != device.hex()[:8]:
+            take_fact(parts, FactRead(unnamed, None, LINK))
+
+
+def _put_quietly(parts: Parts, name: str, value: str) -> None:
+    parts.facts.put(name, value, DEVICE, None, parts.timeline.life_ms)
+
+
+def _radio(parts: Parts) -> str:
+    return "on" if parts.members.is_radio_on else "off"
+
+
+def _word(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name.lower())

@@ -154,6 +154,7 @@ RAMP_MAX = 32  # attempts in flight to one destination
 # two of these. Each such look is a record: a thousand sleepers must not flood their histories.
 PLACE_LOOK_MS = 1 * HOUR_MS
 DESTINATIONS_MAX = 1_000  # remembered at once; the one used longest ago goes
+PLACES_MAX = 16  # whom one step was sent to, remembered in the object; the one used longest ago goes
 TOKENS_MILLI_MAX = 10_000  # retry tokens of a destination (gRPC A6: ten); at half of them only a prober retries
 GAPS_MAX = 32  # signs of life remembered inside one contact: the last N, for on such links seconds say little
 POLICY_RULES_MAX = 100

@@ -37,7 +37,7 @@ class StepCase(Struct, frozen=True):
     Attributes:
         needs: capabilities it needs, ascending. is_member: see `Policy.decide`.
         failure: of its last attempt, None before the first. seed: of its next wait.
-        attempts_left: of the object's envelope, None without one.
+        exhausted: the dimension of the object's envelope that is used up, None while there is something left.
         retry_first_ms, retry_max_ms: the call's own bounds of a wait, None for none.
         ends_age_ms: age at which the object ends; a wait that only time ends and that would pass it is not begun.
             None: not known, and not asked.
@@ -48,7 +48,7 @@ class StepCase(Struct, frozen=True):
     is_member: bool
     failure: Failure | None
     seed: int
-    attempts_left: int | None
+    exhausted: str | None
     is_full: bool
     retry_first_ms: int | None = None
     retry_max_ms: int | None = None
@@ -86,8 +86,8 @@ def evaluate_step(case: StepCase, policy: Policy, snapshot: Snapshot, destinatio
     missing = tuple(need for need in case.needs if need not in snapshot.capabilities)
     if missing:
         return Decision(Action.DELEGATION, f"no device with {', '.join(missing)}", None, (), case.needs, verdict.rule)
-    if case.attempts_left is not None and case.attempts_left <= 0:
-        return Decision(Action.DORMANCY, "exhausted: attempts", rule=verdict.rule)
+    if case.exhausted is not None:
+        return Decision(Action.DORMANCY, f"exhausted: {case.exhausted}", rule=verdict.rule)
     if case.failure is not None:
         paced = _pace(case, case.failure, snapshot, destination, rto, verdict.rule)
         if paced is not None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from ..base.errors import PeerError
-from ..base.limits import DEATHS_ELSEWHERE, DESTINATIONS_MAX, STEPS_IN_FLIGHT_MAX
+from ..base.limits import DEATHS_ELSEWHERE, DEATHS_MAX, DESTINATIONS_MAX, STEPS_IN_FLIGHT_MAX
 from ..judge.backoff import Failure, seed_of
 from ..judge.evaluate import Action, Decision, StepCase, evaluate_step
 from ..judge.outcomes import FINAL, Outcome
@@ -17,6 +17,7 @@ from ..judge.policy import Policy
 from ..judge.prober import Destination
 from ..judge.rto import Rto
 from ..judge.snapshot import Snapshot
+from ..objects.attempts import StepMemory
 from ..objects.codec import decode
 from ..objects.conditions import Condition, Scalar, Truth, evaluate
 from ..objects.conditions import from_tree as condition_from_tree
@@ -156,21 +157,29 @@ class Judgement:
         content, created = live.state.content, live.state.history.created
         needs = call.needs if call.needs is not None else tuple(dict.fromkeys((*intent.needs, *created.needs)))
         memory = content.steps.get(call.path)
-        failure, try_number = None, 1 + (memory.tries if memory is not None else 0)
-        if memory is not None and memory.age_ms > live.state.resumed_age_ms:
-            deaths = memory.deaths
-            if deaths == DEATHS_ELSEWHERE and memory.died_at != self.parts.device:
-                deaths -= 1  # this is the elsewhere: here it is tried, or the object would go to and fro for ever
-            failure = Failure(Outcome(memory.outcome), memory.in_a_row, memory.age_ms, memory.hint_ms, deaths)
-        left = content.attempts_max - content.attempts if content.attempts_max else None
+        try_number = 1 + (memory.tries if memory is not None else 0)
+        exhausted = content.spending.exhausted(live.state.resumed_age_ms)
         case = StepCase(
-            content.intent, tuple(sorted(needs)), self.is_member(live), failure,
-            seed_of(live.object, self.parts.device, call.attempt, try_number), left,
+            content.intent, tuple(sorted(needs)), self.is_member(live), self._failure(live, memory, ""),
+            seed_of(live.object, self.parts.device, call.attempt, try_number),
+            None if exhausted is None else exhausted.value,
             self.flights_count() >= STEPS_IN_FLIGHT_MAX, call.retry.first_ms, call.retry.max_ms,
         )  # fmt: skip
         return evaluate_step(
             case, self.policy, self.snapshot(live, age_ms), self.destination(call.name), self.rto(call.name)
         )
+
+    def _failure(self, live: Live, memory: StepMemory | None, peer: str) -> Failure | None:
+        """Return how the last try of a step at a place went, None where there was none or an operator forgave it."""
+        if memory is None:
+            return None
+        deaths = memory.deaths if memory.age_ms > live.state.resumed_age_ms else 0
+        if deaths == DEATHS_ELSEWHERE and memory.died_at != self.parts.device:
+            deaths -= 1  # this is the elsewhere: here it is tried, or the object would go to and fro for ever
+        place = memory.places.get(peer or self.parts.device.hex())
+        if place is None or place.age_ms <= live.state.resumed_age_ms:
+            return None if deaths < DEATHS_MAX else Failure(Outcome.CRASHED, 1, memory.age_ms, None, deaths)
+        return Failure(Outcome(place.outcome), place.in_a_row, place.age_ms, place.hint_ms, deaths)
 
     def is_member(self, live: Live) -> bool:
         """Say whether the object's creator is executor or operator of its fleet."""

@@ -64,6 +64,7 @@ class End(IntEnum):
 
 # The last outcome of an `executed` that this version knows (`judge.outcomes`); a later one is carried, not turned.
 OUTCOME_LAST = 12
+OUTCOME_INVALID = 8
 
 # A pushback hint that is negative or unreadable: do not retry without another reason (gRPC A6).
 HINT_NEVER = INTEGER_MAX
@@ -155,7 +156,8 @@ class CreatedSealed(Body, frozen=True):
     """Intent, terms and origin.
 
     `arguments` is the canonical CBOR of the user's value. `name` is empty for an unnamed object; `parent`, `path`
-    and `slot` are set for a child only. `attempts_max` 0 means no budget of attempts. `labels` are free words.
+    and `slot` are set for a child only. `labels` are free words. The envelope: `attempts_max`, `bytes_max` and
+    `energy_max_mj` (millijoules) over all devices, 0 for no bound.
     `degrades` says which fields of the arguments may be asked less of (path, number of a `narrowing.Way`).
     """
 
@@ -168,6 +170,8 @@ class CreatedSealed(Body, frozen=True):
     attempts_max: Unsigned
     labels: Names
     degrades: Annotated[tuple[Degradation, ...], Meta(max_length=LIST_ITEMS_MAX)] = ()
+    bytes_max: Unsigned = 0
+    energy_max_mj: Unsigned = 0
 
 
 class SignalledSealed(Body, frozen=True):
@@ -230,9 +234,11 @@ class ExecutedSealed(Body, frozen=True):
     """One try of one step and what came of it.
 
     `is_final` true: this outcome resumes the body (the result, or the error it raises); false: the step is tried
-    again, here or elsewhere. `value` is the canonical CBOR of the result when the outcome is `ok`; `error` a bounded
-    text otherwise. `hint_ms` is the pushback that was asked for: null for none given, `HINT_NEVER` for one that
-    forbids or cannot be read (no timed retry). `deaths` counts process deaths during this step on this device.
+    again, here or elsewhere. `value` is the canonical CBOR of the result when the outcome is `ok` or `slow`, of
+    `[done, rest]` (canonical CBOR each) when it is `partial`; `error` a bounded text otherwise. `peer` names whom the
+    try went to, empty where the step names nobody. `hint_ms` is the pushback that was asked for: null for none given,
+    `HINT_NEVER` for one that forbids or cannot be read (no timed retry). `deaths` counts process deaths during this
+    step on this device. `bytes_used` and `energy_mj` (millijoules) are what the step says it spent.
     """
 
     attempt: ShortHash
@@ -252,6 +258,8 @@ class ExecutedSealed(Body, frozen=True):
     hint_ms: Unsigned | None
     deaths: Unsigned
     evidence: Text
+    bytes_used: Unsigned = 0
+    energy_mj: Unsigned = 0
 
 
 class DeniedSealed(Body, frozen=True):

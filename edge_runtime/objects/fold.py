@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from . import bodies as b
+from .attempts import Spending, StepMemory
 from .codec import encode
 from .entries import Entry
 from .grants import Role
@@ -50,20 +51,6 @@ class Dormancy(Struct, frozen=True):
     since_age_ms: int
 
 
-class StepMemory(Struct):
-    """What the ruling chain remembers of one step that has no final outcome yet."""
-
-    attempt: bytes
-    tries: int = 0
-    outcome: int = 0
-    age_ms: int = 0
-    hint_ms: int | None = None
-    deaths: int = 0
-    died_at: bytes = b""  # device of the newest death
-    in_a_row: int = 0  # same outcome so many times in a row
-    error: str = ""
-
-
 class Finish(Struct, frozen=True):
     """How the object ended: which end, the result's canonical CBOR or an error, and at what age."""
 
@@ -82,8 +69,8 @@ class Content(Struct):
     arguments: bytes = b""
     name: str = ""
     lineage: bytes = b""
-    attempts_max: int = 0
     asked: Asked = field(default_factory=Asked)
+    spending: Spending = field(default_factory=Spending)
     labels: tuple[str, ...] = ()
     script: Script = field(default_factory=lambda: Script(0, b"", 0, 0))
     taken: dict[bytes, None] = field(default_factory=dict)
@@ -113,6 +100,7 @@ class ObjectState:
         cancels: ids of cancel requests with effect, lowest first.
         holding: what the newest of an operator's words is: 0 hold, 1 release, 2 resume, None for none.
         resumed_age_ms: age at the newest `resume`, -1 for none: failures up to then are forgiven.
+        invalid: fingerprints of calls that were found invalid, on whichever branch: they never run again.
     """
 
     def __init__(self, first: Entry, roles: Sequence[Role]) -> None:
@@ -124,6 +112,7 @@ class ObjectState:
         self.cancels: list[bytes] = []
         self._words: list[tuple[int, bytes, int, int]] = []
         self.resumed_age_ms = -1
+        self.invalid: dict[bytes, None] = {}
         self._refold()
 
     @property
@@ -144,7 +133,15 @@ class ObjectState:
             self._refold()
         elif self.history.view.tip == entry.id:
             self._apply_turn(entry)
+        if not entry.is_input and self.history.view.tip != entry.id:
+            self._note_invalid(entry)  # a branch that does not rule has found out all the same
         return placed
+
+    def _note_invalid(self, entry: Entry) -> None:
+        for record in entry.records:
+            body = read_sealed(record) if record.kind == Kind.EXECUTED else None
+            if isinstance(body, b.ExecutedSealed) and body.outcome == b.OUTCOME_INVALID:
+                self.invalid[body.fingerprint] = None
 
     def untaken(self) -> list[Input]:
         """Return the signals that no body has taken on the ruling chain."""
@@ -176,7 +173,7 @@ class ObjectState:
                 script.learned, sorted(c.taken), c.published, c.attempts, c.executed,
                 None if c.finish is None else [int(c.finish.end), c.finish.value, c.finish.error],
                 [] if c.dormancy is None else [c.dormancy.trigger, c.dormancy.reason, c.dormancy.expires_age_ms],
-                [[i.ref, i.name, i.value] for i in self.inputs], list(self.cancels),
+                [[i.ref, i.name, i.value] for i in self.inputs], list(self.cancels), sorted(self.invalid),
             ]
         )  # fmt: skip
 
@@ -276,7 +273,8 @@ class ObjectState:
     def _apply_created(self, body: b.CreatedSealed, entry: Entry) -> None:
         c = self.content
         c.intent, c.arguments, c.name = body.intent, body.arguments, body.name
-        c.attempts_max, c.labels = body.attempts_max, body.labels
+        c.spending = Spending(body.attempts_max, body.bytes_max, body.energy_max_mj)
+        c.labels = body.labels
         if body.parent:
             c.lineage = lineage_of_child(body.parent, body.path, body.slot)
         elif body.name:
@@ -302,6 +300,9 @@ class ObjectState:
             c.is_opaque = True
             return
         c.outcomes[body.outcome] = c.outcomes.get(body.outcome, 0) + 1
+        c.spending.take(body, entry.age_ms)
+        if body.outcome == b.OUTCOME_INVALID:
+            self.invalid[body.fingerprint] = None
         if body.is_final:
             c.executed += 1
             c.steps.pop(body.path, None)
@@ -310,12 +311,7 @@ class ObjectState:
                 outcome=body.outcome, error=body.error, error_type=body.error_type,
             )  # fmt: skip
             return
-        memory = c.steps.setdefault(body.path, StepMemory(body.attempt))
-        memory.in_a_row = memory.in_a_row + 1 if memory.tries and memory.outcome == body.outcome else 1
-        memory.tries, memory.outcome, memory.age_ms = body.try_number, body.outcome, entry.age_ms
-        memory.hint_ms, memory.error = body.hint_ms, body.error
-        memory.deaths += body.deaths
-        memory.died_at = entry.author if body.deaths else memory.died_at
+        c.steps.setdefault(body.path, StepMemory(body.attempt)).take(body, entry.author, entry.age_ms)
 
     def _apply_took(self, body: b.TookSealed, entry: Entry) -> None:
         c = self.content

@@ -8,8 +8,11 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_runtime.objects.bodies import OUTCOME_INVALID, ExecutedSealed
 from edge_runtime.objects.entries import Entry
 from edge_runtime.objects.fold import ObjectState
+from edge_runtime.objects.kinds import Kind
+from edge_runtime.objects.records import read_sealed
 from tests.support.histories import (
     GRANT,
     Replica,
@@ -119,3 +122,21 @@ def test_a_thousand_turns_in_a_row_fold_once_each() -> None:
         replica.write(learned(f"0/0/x:{number}", number))
     assert state.refolds == 1, "that of the first entry"
     assert len(state.content.script.learned) == 1_000
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories(), orders)
+def test_a_fingerprint_found_invalid_on_any_branch_stays_so(entries: list[Entry], order: random.Random) -> None:
+    """Behaviour: 6.5, property P7: the set only grows, and no order of arrival shows in it."""
+    delivered = shuffled(entries, order)
+    state = ObjectState(delivered[0], roles_of(delivered[0]))
+    had: dict[bytes, None] = {}
+    for entry in delivered[1:]:
+        placed = state.add(entry, roles_of(entry))
+        assert all(fingerprint in state.invalid for fingerprint in had)
+        if not placed.void:
+            for record in entry.records:
+                body = read_sealed(record) if record.kind == Kind.EXECUTED else None
+                if isinstance(body, ExecutedSealed) and body.outcome == OUTCOME_INVALID:
+                    had[body.fingerprint] = None
+    assert sorted(state.invalid) == sorted(had)

@@ -159,7 +159,7 @@ def test_nothing_runs_without_permission_capability_envelope_and_place(
         return
     assert policy.decide(case.intent, case.is_member, view).effect is Effect.PERMIT
     assert case.needs == ()
-    assert case.attempts_left is None or case.attempts_left > 0
+    assert case.exhausted is None
     assert not case.is_full
     assert destination.may_start(view.life_ms)
     if case.failure is not None:

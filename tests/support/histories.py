@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+import msgspec
 from hypothesis import strategies as st
 
 from edge_runtime.base.moment import Trust
@@ -69,13 +70,15 @@ def published(name: str, value: object) -> Record:
     return make(Kind.PUBLISHED, b.Empty(), b.PublishedSealed(f"0/0/{name}:1", name, encode_value(value)))
 
 
-def executed(path: str, try_number: int = 1, outcome: int = 0, is_final: bool = True, deaths: int = 0) -> Record:
-    """Return one try of a step."""
+def executed(
+    path: str, try_number: int = 1, outcome: int = 0, is_final: bool = True, deaths: int = 0, **fields: object
+) -> Record:
+    """Return one try of a step; `fields` are others of the record."""
     sealed = b.ExecutedSealed(
         b"a" * 16, try_number, path, b"f" * 16, 1, "", "", "", outcome, is_final, encode_value(try_number), "", "", 5,
         None, deaths, "",
     )  # fmt: skip
-    return make(Kind.EXECUTED, b.Empty(), sealed)
+    return make(Kind.EXECUTED, b.Empty(), msgspec.structs.replace(sealed, **fields))
 
 
 def took(ref: bytes, what: b.Took = b.Took.INPUT) -> Record:
@@ -345,7 +348,8 @@ def _plain_records(stage: Stage, who: Replica, move: Move, path: str) -> tuple[R
         case What.WORK_MORE:
             return learned(path, variant), published("p", variant), dormant(), executed(path), learned("0/0/y:1", path)
         case What.EXECUTE:
-            return (executed(path, 1 + variant % 4, variant % 13, variant % 3 == 0, variant % 2),)
+            prints = bytes([variant % 7]) * 16
+            return (executed(path, 1 + variant % 4, variant % 13, variant % 3 == 0, variant % 2, fingerprint=prints),)
         case What.SLEEP:
             return (dormant(f"reason {variant % 3}"),)
         case What.PUBLISH:
@@ -405,5 +409,5 @@ def everything_of(state: ObjectState) -> tuple[object, ...]:
     placed = {entry_id: (p.void, p.previous, p.view, p.height) for entry_id, p in state.history.placed.items()}
     return (
         state.envelope_bytes(), state.content_bytes(), state.content, state.inputs, state.cancels, state.holding,
-        state.resumed_age_ms, state.history.heads, state.history.view, placed,
+        state.resumed_age_ms, sorted(state.invalid), state.history.heads, state.history.view, placed,
     )  # fmt: skip

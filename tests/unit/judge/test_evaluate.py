@@ -15,6 +15,7 @@ from edge_runtime.judge.policy import Policy
 from edge_runtime.judge.prober import Destination
 from edge_runtime.judge.rto import Rto
 from edge_runtime.judge.snapshot import Snapshot
+from edge_runtime.objects.attempts import Dimension
 from edge_runtime.objects.bodies import HINT_NEVER
 from tests.support.snapshots import PLAIN, snapshot
 
@@ -54,7 +55,7 @@ def test_two_policies_differ_over_one_state() -> None:
 
 def test_policy_comes_before_everything_else() -> None:
     """Behaviour: 4.6, 6.4."""
-    case = replace(failed(Outcome.TIMEOUT), needs=("gpu",), attempts_left=0, is_full=True)
+    case = replace(failed(Outcome.TIMEOUT), needs=("gpu",), exhausted="attempts", is_full=True)
     assert judge(case, REJECT).reason == "refused by policy: no rule permits it"
 
 
@@ -94,10 +95,11 @@ def test_what_needs_a_capability_that_is_not_here_goes_elsewhere() -> None:
 
 def test_an_exhausted_envelope_is_not_overridden_by_a_hint() -> None:
     """Behaviour: 6.8."""
-    assert judge(replace(CASE, attempts_left=1)).action is Action.EXECUTION
+    assert judge(replace(CASE, exhausted=None)).action is Action.EXECUTION
     for case in (CASE, failed(Outcome.BUSY, hint_ms=10_000), failed(Outcome.UNREACHABLE)):
-        found = judge(replace(case, attempts_left=0))
-        assert (found.action, found.reason) == (Action.DORMANCY, "exhausted: attempts")
+        for dimension in Dimension:
+            found = judge(replace(case, exhausted=dimension.value))
+            assert (found.action, found.reason) == (Action.DORMANCY, f"exhausted: {dimension.value}")
         assert (found.until_age_ms, found.facts, found.is_on_slot) == (None, (), False)
 
 

@@ -65,7 +65,7 @@ def test_lineage_is_the_object_the_name_or_the_place_among_a_parents_children() 
     assert begun("nightly").content.lineage == lineage_by_name(ROOT.public, "nightly")
     child = begun("ignored", b"p" * 32, "0/0/split:1", 2).content
     assert child.lineage == lineage_of_child(b"p" * 32, "0/0/split:1", 2)
-    assert (child.intent, child.arguments, child.attempts_max, child.labels) == ("thing", b"\x01", 3, ("label",))
+    assert (child.intent, child.arguments, child.spending.attempts_max, child.labels) == ("thing", b"\x01", 3, ("label",))
 
 
 def test_a_step_that_is_tried_again_is_remembered_until_its_last_outcome() -> None:
@@ -73,9 +73,10 @@ def test_a_step_that_is_tried_again_is_remembered_until_its_last_outcome() -> No
     turn(state, executed("0/0/s:1", 1, outcome=3, is_final=False), age_ms=10)
     turn(state, executed("0/0/s:1", 2, outcome=3, is_final=False, deaths=1), age_ms=20)
     memory = state.content.steps["0/0/s:1"]
-    assert (memory.tries, memory.outcome, memory.in_a_row, memory.deaths, memory.age_ms) == (2, 3, 2, 1, 20)
+    place = memory.places[ONE.public.hex()]
+    assert (memory.tries, memory.outcome, place.in_a_row, memory.deaths, memory.age_ms) == (2, 3, 2, 1, 20)
     turn(state, executed("0/0/s:1", 3, outcome=5, is_final=False), age_ms=30)
-    assert (memory.tries, memory.in_a_row, memory.deaths) == (3, 1, 1)
+    assert (memory.tries, place.in_a_row, memory.deaths) == (3, 1, 1)
     turn(state, executed("0/0/s:1", 4), age_ms=40)
     assert state.content.steps == {} and state.content.executed == 1 and state.content.attempts == 4
     assert state.content.outcomes == {3: 2, 5: 1, 0: 1}

@@ -9,8 +9,6 @@ and against the package `noiseprotocol`.
 
 from __future__ import annotations
 
-import hmac
-from hashlib import blake2b
 
 from nacl.bindings import (
     crypto_aead_chacha20poly1305_ietf_decrypt,
@@ -20,6 +18,7 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError
 
+from ..base.digests import blake2b
 from ..base.errors import PeerError
 from ..base.limits import FRAME_BYTES_MAX
 
@@ -37,8 +36,14 @@ def _hash(data: bytes) -> bytes:
     return blake2b(data).digest()
 
 
+# RFC 2104 by hand, for keys of one hash: `hmac` loads OpenSSL.
+INNER, OUTER = bytes(byte ^ 0x36 for byte in range(256)), bytes(byte ^ 0x5C for byte in range(256))
+
+
 def _hmac(key: bytes, data: bytes) -> bytes:
-    return hmac.new(key, data, blake2b).digest()
+    block = key.ljust(BLOCK_BYTES, b"\0")
+    assert len(block) == BLOCK_BYTES
+    return _hash(block.translate(OUTER) + _hash(block.translate(INNER) + data))
 
 
 def _hkdf(chaining: bytes, material: bytes, outputs: int) -> list[bytes]:

@@ -31,6 +31,7 @@ from .clock import Clock
 from .config import Config, read_config
 from .control import ControlServer
 from .device import host_name, make_node, replace_offers
+from .lean import settle_memory
 from .local import make_fleet
 from .notify import Notifier
 from .statedir import StateDir
@@ -105,6 +106,7 @@ class Runtime:
                 print("ready", flush=True)
                 self.notifier.send("READY=1", "STATUS=running")
                 log.info("device %s is ready at %s", self._membership().device.hex()[:16], self.control.path)
+                settle_memory()
                 await self._stop.wait()
                 for task in self._tasks:
                     task.cancel()

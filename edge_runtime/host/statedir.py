@@ -7,7 +7,6 @@ stands elsewhere (systemd gave a runtime directory, or the path is too long for 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import sqlite3
 import stat
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from ..base.digests import blake2b
 from ..base.errors import Exit, UsageError
 from ..base.limits import SOCKET_PATH_BYTES_MAX
 from ..client import default_state as default_state
@@ -82,7 +82,7 @@ class StateDir(Struct):
             record.unlink(missing_ok=True)
             return path
         else:
-            name = hashlib.blake2b(os.fsencode(path), digest_size=8).hexdigest()
+            name = blake2b(os.fsencode(path), digest_size=8).hexdigest()
             found = _runtime_folder() / f"edge-runtime-{name}.sock"
         record.write_text(f"{found}\n")
         return found

@@ -16,10 +16,10 @@ gRPC A6 ("server pushback"), full jitter after Brooker 2015 with a floor, since 
 from __future__ import annotations
 
 from enum import Enum
-from hashlib import blake2b
 
 from msgspec import Struct
 
+from ..base.digests import blake2b
 from ..base.limits import BACKOFF_MS_FIRST, BACKOFF_MS_MAX, PROBE_MS_FIRST, PROBE_MS_MAX
 from ..objects.bodies import HINT_NEVER
 from .outcomes import Outcome

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from enum import Enum
 from fnmatch import fnmatchcase
-from hashlib import blake2b
 from typing import Annotated
 
 import msgspec
 from msgspec import Struct
 
+from ..base.digests import blake2b
 from ..base.errors import UsageError
 from ..base.limits import LIST_ITEMS_MAX, NAME_BYTES_MAX, POLICY_BYTES_MAX, POLICY_RULES_MAX
 from ..objects.condition_text import parse

@@ -6,10 +6,10 @@ Its digest is recorded when an object reenters, so that a decision can be recomp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 
 from msgspec import Struct
 
+from ..base.digests import blake2b
 from ..base.moment import Moment, Trust
 from ..objects.codec import encode_value
 from ..objects.conditions import Scalar

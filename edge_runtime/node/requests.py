@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 from ..base.errors import Exit, UsageError
@@ -76,6 +75,8 @@ class Requests:
             known.update({name: None for name, _ in advert.intents})
         if command.intent in known:
             return
+        from difflib import get_close_matches  # needed here alone
+
         near = get_close_matches(command.intent, list(known), n=3, cutoff=0.4)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise UsageError(

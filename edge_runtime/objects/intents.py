@@ -6,8 +6,7 @@ Source: ours, `docs/format.md` section "Names"; the shape of an idempotency key 
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
+from ..base.digests import blake2b
 from .codec import encode
 
 

@@ -16,6 +16,9 @@ from .files import read_file, write_file
 
 def run(options: Namespace) -> int:
     """Run the daemon in the foreground until it is told to stop."""
+    from ..lean import import_asyncio
+
+    import_asyncio()  # first of all
     from ..runtime import RunOptions, run_daemon
 
     return run_daemon(

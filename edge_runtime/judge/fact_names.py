@@ -5,8 +5,9 @@ Names that are not here are the user's own: set by hand, or fed in by a file, a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from ..base.limits import FACT_MAX_AGE_MS_DEFAULT
 from ..base.units import MINUTE_MS, SECOND_MS
@@ -30,8 +31,7 @@ class FactKind(Enum):
     BOOLEAN = "true or false"
 
 
-@dataclass(frozen=True, slots=True)
-class FactName:
+class FactName(Struct, frozen=True):
     """One registered name, or a family of them (`link.*`).
 
     Attributes:

@@ -72,7 +72,7 @@ AWAITS_AT_CLOSE_MAX = 100  # awaits refused to one coroutine that is being freed
 TURN_EVENTS_MAX = 256
 TURN_MS_MAX = 20
 INBOX_BYTES_MAX = 4 * MIB  # peers wait beyond it; completions never do
-STATE_CACHE_BYTES_MAX = 8 * MIB
+STATE_CACHE_BYTES_MAX = 4 * MIB  # of objects that sleep or have ended; what runs is not dropped
 WAKES_PER_SECOND_MAX = 500
 
 # --- Contacts. ---

@@ -113,6 +113,7 @@ class Node:
     def rebuild(self) -> None:
         """Derive every derived table anew from the source tables."""
         self.parts.store.clear_derived()
+        self.parts.spool.forget_derived()
         for (row,) in self.parts.store.run("SELECT row FROM objects ORDER BY row").fetchall():
             live = self._find(row)
             if live is not None:
@@ -162,6 +163,8 @@ class Node:
             self.parts.spool.forget_all()
         for object_id in objects or ():
             self.parts.spool.forget(object_id)
+        self.parts.store.forget_meta()
+        self.parts.spool.forget_derived()
         self.parts.members.forget_sequence()
         self.parts.members.reload()
         self.parts.adverts.reload()

@@ -34,6 +34,7 @@ class Store:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.run = connection.execute
+        self._meta: dict[str, Any] = {}  # what `meta` holds; dropped with whatever is rolled back
 
     @classmethod
     def open(cls, connection: sqlite3.Connection) -> Store:
@@ -86,15 +87,24 @@ class Store:
         finally:
             if self.connection.in_transaction:  # whatever went wrong: nothing of it stays
                 self.run("ROLLBACK")
+                self.forget_meta()
 
     def get_meta(self, name: str, default: Any = None) -> Any:
-        """Return a value of `meta` (int, text or bytes)."""
-        found = self.run("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return default if found is None else found[0]
+        """Return a value of `meta` (int, text or bytes), from memory after the first time."""
+        if name not in self._meta:
+            found = self.run("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+            self._meta[name] = None if found is None else found[0]
+        found = self._meta[name]
+        return default if found is None else found
 
     def set_meta(self, name: str, value: Any) -> None:
         """Set a value of `meta`."""
         self.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+        self._meta[name] = value
+
+    def forget_meta(self) -> None:
+        """Read `meta` anew from now on: after a rollback, also of a savepoint."""
+        self._meta.clear()
 
     def is_derived_missing(self) -> bool:
         """Say whether the derived tables do not cover the objects: they are rebuilt before the first turn then."""

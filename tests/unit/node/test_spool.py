@@ -1,12 +1,17 @@
-"""What a peer says of an object's age: only the custodian's own turns count."""
+"""What a peer says of an object's age (only the custodian's own turns count), and what is kept in memory."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from edge_runtime import App, Context
+from edge_runtime.base.errors import UsageError
 from edge_runtime.base.limits import INTEGER_MAX
 from edge_runtime.base.moment import Trust
 from edge_runtime.node import commands as c
+from edge_runtime.node import spool
 from edge_runtime.objects.entries import Draft, Entry, seal
 from edge_runtime.objects.records import Record
 from edge_runtime.testing import Device, World
@@ -92,3 +97,46 @@ def test_an_object_that_cannot_be_read_here_sleeps_when_it_is_claimed() -> None:
     assert "cannot read" in one.show(made)["reason"]
     due_ms = one.node.alarm_boot_ms()
     assert due_ms is None or due_ms > world.now_ms + 1_000
+
+
+def test_the_cache_drops_what_sleeps_longest_and_keeps_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App("cache")
+
+    @app.intent("runs")
+    async def runs(ctx: Context) -> int:
+        return await ctx.run("long", int, 1)
+
+    @app.intent("sleeps")
+    async def sleeps(ctx: Context) -> None:
+        await asyncio.sleep(3_600)
+
+    monkeypatch.setattr(spool, "STATE_CACHE_BYTES_MAX", 10 * 6_000)
+    world = World("one", apps=[app])
+    world.takes("long", hours=1)
+    one = world.device("one")
+    running = one.submit("runs")["object"]
+    sleeping = [one.submit("sleeps")["object"] for _ in range(40)]
+    loaded = [live.object.hex() for live in one.node.parts.spool.loaded()]
+    assert running in loaded and sleeping[0] not in loaded and sleeping[-1] in loaded
+    assert 2 <= len(loaded) <= 20
+    assert one.show(sleeping[0])["status"] == "dormant"
+
+
+def test_meta_and_derived_rows_in_memory_are_dropped_with_what_was_rolled_back() -> None:
+    """Behaviour: 18.1: after a failed event nothing of it counts, in memory neither."""
+    world = World("one")
+    one = world.device("one")
+    store = one.node.parts.store
+    assert store.get_meta("held", 0) == 0
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        store.set_meta("held", 1)
+        raise ZeroDivisionError
+    assert store.get_meta("held", 0) == 0
+    made = one.ask(c.Submit("later", needs=["nobody"]))["object"]
+    with pytest.raises(UsageError):
+        one.ask(c.Hand(to="nobody", object=made))
+    one.signal(made, "a")
+    live = one.node.parts.spool.find(bytes.fromhex(made))
+    assert live is not None and live.shelved is not None
+    kept = store.run("SELECT * FROM shelf WHERE object = ?", (live.row,)).fetchone()
+    assert kept == live.shelved.row

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from ..base.errors import UsageError
 from ..base.limits import LIST_ITEMS_MAX, NAME_BYTES_MAX
+from ..judge.policy import Policy
 
 Word = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 Words = Annotated[list[Word], Meta(max_length=LIST_ITEMS_MAX)]
@@ -75,3 +76,18 @@ def read_config(path: Path) -> Config:
         return msgspec.toml.decode(text, type=Config)
     except msgspec.MsgspecError as error:
         raise UsageError(f"{path}: {error}. An example:\n{EXAMPLE}") from None
+
+
+def read_policy(folder: Path) -> Policy:
+    """Return the policy that stands in a folder, or the default where there is none.
+
+    Raises:
+        UsageError: the file is not right.
+    """
+    file = folder / "policy.toml"
+    if not file.exists():
+        return Policy.default()
+    try:
+        return Policy.parse(file.read_text(), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}.") from None

@@ -25,10 +25,11 @@ from ..judge.policy import Policy
 from ..node import commands as c
 from ..node import effects as f
 from ..node.membership import Membership
-from ..node.events import AskerGone, Asked, Called, Imported, Restored, StepEnded
+from ..node.authority import is_in_force
+from ..node.events import AskerGone, Asked, Called, Imported, Restored, StepEnded, StepWithheld
 from .apps import LoadedApps, load_apps
 from .clock import Clock
-from .config import Config, read_config
+from .config import Config, read_config, read_policy
 from .control import ControlServer
 from .device import host_name, make_node, replace_offers
 from .lean import settle_memory
@@ -59,6 +60,11 @@ class RunOptions(Struct, frozen=True):
     interfaces: tuple[str, ...] = ()
     log_level: str = "info"
 
+    @property
+    def folder(self) -> Path:
+        """Where `policy.toml` stands: beside the configuration file, or in the state directory."""
+        return self.config.parent if self.config is not None else self.state
+
 
 class Runtime:
     """One running daemon."""
@@ -73,7 +79,7 @@ class Runtime:
         self.loaded = LoadedApps((), ())
         self.loop = asyncio.get_running_loop()
         self.thread = NodeThread(self._make_node, self.clock, self.loop, self._perform, self._store_failed)
-        self.workers = Workers(self.loop, self._step_ended)
+        self.workers = Workers(self.loop, self._step_ended, self._is_in_force)
         self.control = ControlServer(state.place_socket(), self._ask, self._gone, self._hung_up)
         self.links: Links | None = None
         self.trouble = ""
@@ -183,7 +189,7 @@ class Runtime:
         self.notifier.reloading()
         node = self.thread.node
         try:
-            policy = read_policy(self.options)
+            policy = read_policy(self.options.folder)
             config = read_config(self.options.config) if self.options.config is not None else self.config
         except UsageError as error:
             log.error("reload: %s What was in force stays.", error.message)
@@ -293,8 +299,12 @@ class Runtime:
 
     # --- Performing effects (on the loop, after the commit) -------------------------------------------------------
 
-    def _step_ended(self, event: StepEnded) -> None:
+    def _step_ended(self, event: StepEnded | StepWithheld) -> None:
         self.thread.post(event)
+
+    def _is_in_force(self, start: f.StartStep) -> bool:
+        """Say whether a step may still run, right before it does; called from worker threads, too."""
+        return is_in_force(start, self.policy.hash, self.clock.read())
 
     def _perform(self, turn: f.Turn) -> None:
         self.trouble = ""
@@ -356,22 +366,6 @@ def note(effect: f.Note) -> None:
         log.log(level, "%s %s %s", effect.object.hex()[:12], effect.stage.value, fields)
 
 
-def read_policy(options: RunOptions) -> Policy:
-    """Return the policy beside the configuration file, or the default where there is none.
-
-    Raises:
-        UsageError: the file is not right.
-    """
-    folder = options.config.parent if options.config is not None else options.state
-    file = folder / "policy.toml"
-    if not file.exists():
-        return Policy.default()
-    try:
-        return Policy.parse(file.read_text(), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}.") from None
-
-
 def run_daemon(options: RunOptions) -> int:
     """Run a daemon in the foreground until it is told to stop; return the exit code.
 
@@ -382,7 +376,7 @@ def run_daemon(options: RunOptions) -> int:
         stream=sys.stderr, level=options.log_level.upper(), format="%(levelname).1s %(message)s", force=True
     )
     config = read_config(options.config) if options.config is not None else Config()
-    policy = read_policy(options)
+    policy = read_policy(options.folder)
     state = StateDir.open(options.state)
     # The node thread holds the interpreter for its own short turns: hand it over sooner than after 5 ms.
     sys.setswitchinterval(float(os.environ.get("EDGE_RUNTIME_SWITCH_S", "0.001")))

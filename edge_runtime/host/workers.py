@@ -21,7 +21,7 @@ from msgspec import Struct, field
 from ..base.limits import HUNG_THREADS_MAX, WORKER_THREADS
 from ..judge.outcomes import Outcome
 from ..node.effects import StartStep
-from ..node.events import StepEnded
+from ..node.events import StepEnded, StepWithheld
 from ..program.attempt import Attempt, enter_attempt
 from ..program.errors import Failure, classify_exception
 from ..program.results import encode_result
@@ -51,14 +51,19 @@ class Workers:
 
     Args:
         tell: called with each outcome, from the loop or from a worker thread.
+        is_in_force: asked right before a step runs, on the loop or in its thread: does its verdict still hold?
 
     Attributes:
         hung: threads whose step was given up and that have not come back.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Callable[[StepEnded], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, tell: Callable[[StepEnded | StepWithheld], None],
+        is_in_force: Callable[[StartStep], bool],
+    ) -> None:  # fmt: skip
         self._loop = loop
         self._tell = tell
+        self._is_in_force = is_in_force
         self._runs: dict[tuple[bytes, str], _Run] = {}
         self._jobs: queue.SimpleQueue[_Run | None] = queue.SimpleQueue()
         self._spent: deque[asyncio.TimerHandle] = deque()
@@ -123,6 +128,9 @@ class Workers:
         left_ms = max(0, effect.timeout_ms - (boot_ms() - run.began_ms))
         limit = asyncio.timeout(left_ms / 1000)
         value: Any = None
+        if awaited is None and not self._is_in_force(effect):
+            self._finish(run, _withheld(effect))
+            return
         with contained() as caught:
             async with limit:
                 value = await (effect.function(*effect.arguments) if awaited is None else awaited)
@@ -157,7 +165,7 @@ class Workers:
                 self.hung += 1
         self._finish(run, _failed(run, failure))
 
-    def _finish(self, run: _Run, ended: StepEnded) -> None:
+    def _finish(self, run: _Run, ended: StepEnded | StepWithheld) -> None:
         """Tell an outcome, once."""
         with self._lock:
             if run.is_over:
@@ -206,6 +214,9 @@ class Workers:
     def _run_here(self, run: _Run) -> None:
         effect = run.start
         value: Any = None
+        if not self._is_in_force(effect):  # it may have waited long for a thread
+            self._finish(run, _withheld(effect))
+            return
         with contained() as caught:
             value = run.context.run(partial(effect.function, *effect.arguments))
         if caught.error is not None:
@@ -227,6 +238,10 @@ def _is_async(function: Callable[..., Any]) -> bool:
     while isinstance(function, partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+
+
+def _withheld(effect: StartStep) -> StepWithheld:
+    return StepWithheld(effect.object, effect.path, effect.attempt, effect.try_number)
 
 
 def _timed_out(effect: StartStep) -> Failure:

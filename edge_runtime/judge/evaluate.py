@@ -14,7 +14,7 @@ from ..base.limits import BACKOFF_MS_MAX, DEATHS_ELSEWHERE, DEATHS_MAX, PLACE_LO
 from ..base.units import SECOND_MS
 from .backoff import Failure, Where, semantic_backoff
 from .outcomes import Outcome
-from .policy import Effect, Policy
+from .policy import Effect, Verdict
 from .prober import Destination
 from .rto import Rto
 from .snapshot import Snapshot
@@ -35,7 +35,7 @@ class StepCase(Struct, frozen=True):
     """What one waiting step asks.
 
     Attributes:
-        needs: capabilities it needs, ascending. is_member: see `Policy.decide`.
+        intent: of the object, empty where no other device may be asked. needs: capabilities it needs, ascending.
         failure: of its last attempt, None before the first. seed: of its next wait.
         exhausted: the dimension of the object's envelope that is used up, None while there is something left.
         retry_first_ms, retry_max_ms: the call's own bounds of a wait, None for none.
@@ -45,7 +45,6 @@ class StepCase(Struct, frozen=True):
 
     intent: str
     needs: tuple[str, ...]
-    is_member: bool
     failure: Failure | None
     seed: int
     exhausted: str | None
@@ -61,7 +60,7 @@ class Decision(Struct, frozen=True):
     Attributes:
         until_age_ms: the step is looked at again at that age, None for no timer.
         facts: a change of one of these wakes it. missing: capabilities that a device must have.
-        rule: what policy said.
+        rule: what policy said. is_denied: policy is why it does not run here.
     """
 
     action: Action
@@ -71,18 +70,15 @@ class Decision(Struct, frozen=True):
     missing: tuple[str, ...] = ()
     rule: str = ""
     is_on_slot: bool = False
+    is_denied: bool = False
 
 
-def evaluate_step(case: StepCase, policy: Policy, snapshot: Snapshot, destination: Destination, rto: Rto) -> Decision:
-    """Return what to do with one waiting step. Deterministic in its arguments."""
-    verdict = policy.decide(case.intent, case.is_member, snapshot)
-    if verdict.effect is not Effect.PERMIT:
-        facts = (*verdict.waits_for, "policy.version")
-        word = "refused" if verdict.effect is Effect.REJECT else "deferred"
-        until_ms = policy.next_look_age_ms(snapshot.by_time())
-        if until_ms is not None:  # in whole seconds: a clock that is slewed must not make a new sleep of the same one
-            until_ms = -(-until_ms // SECOND_MS) * SECOND_MS
-        return Decision(Action.DORMANCY, f"{word} by policy: {verdict.rule}", until_ms, facts, (), verdict.rule)
+def evaluate_step(
+    case: StepCase, verdict: Verdict, snapshot: Snapshot, destination: Destination, rto: Rto
+) -> Decision:
+    """Return what to do with one waiting step that policy has spoken about. Deterministic in its arguments."""
+    if not verdict.is_allowed:
+        return _denied(case, verdict)
     missing = tuple(need for need in case.needs if need not in snapshot.capabilities)
     if missing:
         return Decision(Action.DELEGATION, f"no device with {', '.join(missing)}", None, (), case.needs, verdict.rule)
@@ -103,6 +99,23 @@ def evaluate_step(case: StepCase, policy: Policy, snapshot: Snapshot, destinatio
             return Decision(Action.DORMANCY, "after unreachable", until_ms, ("link",), (), verdict.rule)
         return _wait_for_place("unreachable: another object probes", snapshot.age_ms, verdict.rule)
     return Decision(Action.EXECUTION, "permitted, capable, due", rule=verdict.rule)
+
+
+def _denied(case: StepCase, verdict: Verdict) -> Decision:
+    """Sleep until what policy waits for changes, or policy itself: no timer but where rules read the time.
+
+    What is rejected here another device may permit: one that appears and offers the intent wakes it, too.
+    """
+    facts: tuple[str, ...] = (*verdict.waits_for, "policy.version")
+    word = "deferred"
+    if verdict.effect is Effect.REJECT:
+        word = "refused"
+        facts = (*facts, f"peer.{case.intent}") if case.intent and not verdict.is_by_grants else facts
+    until_ms = verdict.until_age_ms
+    if until_ms is not None:  # in whole seconds: a clock that is slewed must not make a new sleep of the same one
+        until_ms = -(-until_ms // SECOND_MS) * SECOND_MS
+    reason = f"{word} by policy: {verdict.rule}"
+    return Decision(Action.DORMANCY, reason, until_ms, facts, (), verdict.rule, is_denied=True)
 
 
 def _wait_for_place(reason: str, age_ms: int, rule: str) -> Decision:

@@ -57,7 +57,9 @@ class Custody:
         content = live.state.content
         if len(content.offered_to) >= OFFERS_MAX or live.flights:
             return False
-        found = self.parts.adverts.candidates(needs, content.intent, content.offered_to, self.in_contact())
+        denied = [device for device, at_ms in content.denied_by.items() if at_ms > live.state.resumed_age_ms]
+        excluded = (*content.offered_to, *content.lost, *denied)
+        found = self.parts.adverts.candidates(needs, content.intent, excluded, self.in_contact())
         allowed = live.state.history.created.holders
         for advert in found:
             if not allowed or advert.device in allowed:

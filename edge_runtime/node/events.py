@@ -58,6 +58,15 @@ class StepEnded(Struct, frozen=True):
     latency_ms: int = 0
 
 
+class StepWithheld(Struct, frozen=True):
+    """A released step did not run: the verdict was no longer in force when it was about to. It is judged anew."""
+
+    object: bytes
+    path: str
+    attempt: bytes
+    try_number: int
+
+
 class TimeCame(Struct, frozen=True):
     """The armed alarm is due, or the host read the clocks again."""
 
@@ -166,6 +175,7 @@ Event: TypeAlias = (
     Asked
     | AskerGone
     | StepEnded
+    | StepWithheld
     | TimeCame
     | FactRead
     | EventHappened
@@ -182,4 +192,4 @@ Event: TypeAlias = (
 
 def is_own(event: Event) -> bool:
     """Say whether an event is a completion or a timer: these go first and are never refused for space."""
-    return isinstance(event, (StepEnded, TimeCame, Restored, Drained, ContactEnded))
+    return isinstance(event, (StepEnded, StepWithheld, TimeCame, Restored, Drained, ContactEnded))

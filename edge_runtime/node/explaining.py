@@ -25,7 +25,7 @@ class Explaining:
         content, dormancy = live.state.content, live.state.content.dormancy
         age_ms = self.parts.spool.age_ms(live)
         view = self.judgement.snapshot(live, age_ms)
-        verdict = self.judgement.policy.decide(content.intent, self.judgement.is_member(live), view)
+        verdict = self.judgement.authority.rule_on_object(live, view)
         trigger = None if dormancy is None or content.finish is not None else trigger_of(dormancy.trigger)
         waits = [
             {"leaf": describe(leaf), "value": holds(leaf, view).value, "age_ms": None, "last_true_ms": None,

@@ -55,6 +55,7 @@ class Hearing:
             agenda.wake_topic(f"fact:peer.{capability}")
         for intent, _ in found[0].intents if found is not None else ():
             agenda.wake_topic(f"peer:{intent}")
+            agenda.wake_topic(f"fact:peer.{intent}")
 
     def hear(self, event: e.Heard) -> None:
         """Take in one message of a contact that still stands."""

@@ -8,24 +8,23 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from ..base.errors import PeerError
 from ..base.limits import DEATHS_ELSEWHERE, DEATHS_MAX, DESTINATIONS_MAX, STEPS_IN_FLIGHT_MAX
 from ..judge.backoff import Failure, seed_of
 from ..judge.evaluate import Action, Decision, StepCase, evaluate_step
 from ..judge.outcomes import FINAL, Outcome
-from ..judge.policy import Policy
+from ..judge.policy import Verdict
 from ..judge.prober import Destination
 from ..judge.rto import Rto
 from ..judge.snapshot import Snapshot
 from ..objects.attempts import StepMemory
 from ..objects.codec import decode
-from ..objects.conditions import Condition, Scalar, Truth, evaluate
+from ..objects.conditions import Condition, Scalar, Truth, evaluate, is_name
 from ..objects.conditions import from_tree as condition_from_tree
 from ..objects.fold import Dormancy
-from ..objects.grants import Role
 from ..objects.triggers import After, Changed, OnPeer, Trigger, describe, holds
 from ..program.app import Intent
 from ..program.driver import StepCall, World
+from .authority import Authority
 from .events import StepEnded
 from .parts import Parts
 from .shelving import trigger_of
@@ -34,14 +33,22 @@ from .waits import leaves_of
 
 
 class Go(Struct, frozen=True):
-    """The step may run now."""
+    """The step may run now: as policy permits it, which may be narrower than the body called it."""
+
+    verdict: Verdict
+    call: StepCall
 
 
 class Pause(Struct, frozen=True):
-    """The step waits: for what, and why."""
+    """The step waits: for what, and why. `denied`: the verdict, where it is policy that lets nothing run.
+
+    `needs`: what another device must have to go on with it instead.
+    """
 
     triggers: tuple[Trigger, ...]
     reason: str
+    denied: Verdict | None = None
+    needs: tuple[str, ...] = ()
 
 
 class Elsewhere(Struct, frozen=True):
@@ -78,18 +85,12 @@ class _LiveWorld:
 class Judgement:
     """Asks the judge on behalf of the node."""
 
-    verdict_text = ""
-
-    def __init__(self, parts: Parts, policy: Policy, in_contact: Callable[[], Sequence[bytes]]) -> None:
+    def __init__(self, parts: Parts, authority: Authority, in_contact: Callable[[], Sequence[bytes]]) -> None:
         self.parts = parts
-        self.policy = policy
+        self.authority = authority
         self.in_contact = in_contact
         self._destinations: OrderedDict[str, Destination] = OrderedDict()
         self._rtos: dict[str, Rto] = {}
-
-    def replace_policy(self, policy: Policy) -> None:
-        """Judge by another policy from now on."""
-        self.policy = policy
 
     # --- Snapshots ------------------------------------------------------------------------------------------------
 
@@ -108,7 +109,8 @@ class Judgement:
         return Snapshot(
             parts.facts.by_name, parts.timeline.life_ms, age_ms, moment.wall_ms, moment.trust,
             tuple(sorted(parts.settings.capabilities)), frozenset(met), frozenset(known),
-            frozenset(item.name for item in live.state.untaken()), live.state.content.outcomes, self.policy.hash, {},
+            frozenset(item.name for item in live.state.untaken()), live.state.content.outcomes,
+            self.authority.policy.hash, {},
         )  # fmt: skip
 
     def snapshot_digest(self, live: Live, age_ms: int) -> bytes:
@@ -141,33 +143,35 @@ class Judgement:
 
     def judge_step(self, live: Live, intent: Intent, call: StepCall, age_ms: int) -> StepDecision:
         """Decide on one waiting step; a step that may run is counted as started at its destination."""
-        decision = self._decide(live, intent, call, age_ms)
+        view = self.snapshot(live, age_ms)
+        needs = needs_of(live, intent, call)
+        verdict, permitted = self.authority.rule_on(live, call, needs, view)
+        decision = self._decide(live, call, needs, verdict, view)
         match decision.action:
             case Action.EXECUTION:
                 self.destination(call.name).start(live.object + call.path.encode())
-                return Go()
+                return Go(verdict, permitted)
             case Action.DELEGATION:
                 missing = tuple(need for need in decision.missing if need not in self.parts.settings.capabilities)
                 triggers = tuple(OnPeer(need) for need in missing) or (OnPeer(live.state.content.intent),)
                 return Elsewhere(decision.missing, triggers, decision.reason)
             case _:
-                return Pause(_triggers_of(decision), decision.reason)
+                return Pause(_triggers_of(decision), decision.reason, verdict if decision.is_denied else None, needs)
 
-    def _decide(self, live: Live, intent: Intent, call: StepCall, age_ms: int) -> Decision:
-        content, created = live.state.content, live.state.history.created
-        needs = call.needs if call.needs is not None else tuple(dict.fromkeys((*intent.needs, *created.needs)))
+    def _decide(
+        self, live: Live, call: StepCall, needs: tuple[str, ...], verdict: Verdict, view: Snapshot
+    ) -> Decision:
+        content = live.state.content
         memory = content.steps.get(call.path)
         try_number = 1 + (memory.tries if memory is not None else 0)
         exhausted = content.spending.exhausted(live.state.resumed_age_ms)
         case = StepCase(
-            content.intent, tuple(sorted(needs)), self.is_member(live), self._failure(live, memory, ""),
+            content.intent if is_name(f"peer.{content.intent}") else "", needs, self._failure(live, memory, ""),
             seed_of(live.object, self.parts.device, call.attempt, try_number),
             None if exhausted is None else exhausted.value,
             self.flights_count() >= STEPS_IN_FLIGHT_MAX, call.retry.first_ms, call.retry.max_ms,
         )  # fmt: skip
-        return evaluate_step(
-            case, self.policy, self.snapshot(live, age_ms), self.destination(call.name), self.rto(call.name)
-        )
+        return evaluate_step(case, verdict, view, self.destination(call.name), self.rto(call.name))
 
     def _failure(self, live: Live, memory: StepMemory | None, peer: str) -> Failure | None:
         """Return how the last try of a step at a place went, None where there was none or an operator forgave it."""
@@ -180,16 +184,6 @@ class Judgement:
         if place is None or place.age_ms <= live.state.resumed_age_ms:
             return None if deaths < DEATHS_MAX else Failure(Outcome.CRASHED, 1, memory.age_ms, None, deaths)
         return Failure(Outcome(place.outcome), place.in_a_row, place.age_ms, place.hint_ms, deaths)
-
-    def is_member(self, live: Live) -> bool:
-        """Say whether the object's creator is executor or operator of its fleet."""
-        history = live.state.history
-        first = history.placed[history.object].entry
-        try:
-            roles = self.parts.members.roles_of(first.grant, first.author, history.created.roots) or ()
-        except PeerError:
-            return False
-        return Role.EXECUTOR in roles or Role.OPERATOR in roles
 
     def flights_count(self) -> int:
         """Return how many steps run on this device."""
@@ -204,15 +198,19 @@ class Judgement:
         ).fetchall():
             self.destination(call_name(path)).start(bytes(object_id) + path.encode())
 
-    def is_final(self, live: Live, call: StepCall, event: StepEnded, age_ms: int) -> bool:
-        """Say whether the body hears of an outcome, or the step is tried again."""
+    def is_final(self, live: Live, call: StepCall, event: StepEnded, age_ms: int, attempts_max: int = 0) -> bool:
+        """Say whether the body hears of an outcome, or the step is tried again.
+
+        Args:
+            attempts_max: the most tries that policy left the step, 0 for no such bound.
+        """
         outcome = Outcome(event.outcome)
         if outcome in FINAL:
             return True
         content = live.state.content
         memory = content.steps.get(call.path)
         tries = 1 + (memory.tries if memory is not None else 0)
-        if call.retry.attempts is not None and tries >= call.retry.attempts:
+        if any(most and tries >= most for most in (call.retry.attempts, attempts_max)):
             return True
         return live.state.history.created.lifetime_ms <= age_ms
 
@@ -261,6 +259,12 @@ class Judgement:
     def on_new_app(self, live: Live) -> tuple[Trigger, ...]:
         """Return the trigger of an object that only another version of its app can turn."""
         return (Changed(f"app.{live.state.content.intent}"),)
+
+
+def needs_of(live: Live, intent: Intent, call: StepCall) -> tuple[str, ...]:
+    """Return the capabilities that a step needs, ascending: its own, or those of its intent and its object."""
+    inherited = (*intent.needs, *live.state.history.created.needs)
+    return tuple(sorted(dict.fromkeys(inherited if call.needs is None else call.needs)))
 
 
 def call_name(path: str) -> str:

@@ -36,6 +36,8 @@ class Members:
             store.set_meta("name", name)
         self._roles: dict[bytes, tuple[Role, ...]] = {}
         self._root_of: dict[bytes, bytes] = {}
+        self._expires_ms: dict[bytes, int] = {}
+        self.grants_kept = 0  # counted, so that whoever takes grants in can tell that there are new ones
         self._next_sequence = 0
         self._sequence_end = 0
         self.reload()
@@ -56,6 +58,7 @@ class Members:
         self.fleets = [(bytes(root), str(name), bytes(grant)) for root, name, grant in rows]
         self._roles.clear()
         self._root_of.clear()
+        self._expires_ms.clear()
 
     def membership(self) -> Membership:
         """Return a snapshot for the host."""
@@ -96,7 +99,10 @@ class Members:
             PeerError: it is not in order.
         """
         grant = verify_grant(raw)
-        self.store.run("INSERT OR IGNORE INTO grants VALUES (?, ?)", (grant.id, grant.raw))
+        cursor = self.store.run("INSERT OR IGNORE INTO grants VALUES (?, ?)", (grant.id, grant.raw))
+        if cursor.rowcount > 0:
+            self.grants_kept += 1
+            self._expires_ms.clear()
         return grant
 
     def grant_bytes(self, grant_id: bytes) -> bytes:
@@ -129,6 +135,23 @@ class Members:
         if self._root_of[key] not in roots:
             raise PeerError("grant", "the grant is of another fleet than the object")
         return self._roles[key]
+
+    def expires_ms_of(self, grant_id: bytes, author: bytes) -> int:
+        """Return the wall time from which a device's grant permits no effect, 0 for never.
+
+        A longer one that is here counts for the shorter one: whoever renews a grant need not make its objects anew.
+        """
+        key = grant_id + author
+        if key not in self._expires_ms:
+            raw = self.grant_bytes(grant_id)
+            body = verify_grant(raw).body if raw else None
+            ends = [0] if body is None else [body.expires_ms]
+            if body is not None and body.expires_ms:
+                others = [verify_grant(bytes(row[0])).body for row in self.store.run("SELECT raw FROM grants")]
+                ends += [other.expires_ms for other in others if (other.audience, other.fleet, other.roles)
+                         == (body.audience, body.fleet, body.roles)]  # fmt: skip
+            self._expires_ms[key] = 0 if 0 in ends else max(ends)
+        return self._expires_ms[key]
 
     # --- Fleets ---------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from .adverts import Adverts
 from .agenda import Agenda
 from .answers import Answers
 from .asking import Asking
+from .authority import Authority
 from .capsules import Capsules
 from .contacts import Contacts
 from .custody import Custody
@@ -77,7 +78,7 @@ class Node:
         self.parts = parts
         self.contacts = Contacts(parts, Reconciler(parts))
         self.custody = Custody(parts, self.contacts.devices)
-        self.judgement = Judgement(parts, policy, self.contacts.devices)
+        self.judgement = Judgement(parts, Authority(parts, policy), self.contacts.devices)
         self.shelving = Shelving(parts)
         self.turner = Turner(parts, self.judgement, self.custody, self.shelving)
         self.intake = Intake(parts)
@@ -107,7 +108,7 @@ class Node:
 
     def replace_policy(self, policy: Policy) -> None:
         """Judge by another policy from now on; what waits for one is looked at."""
-        self.judgement.replace_policy(policy)
+        self.judgement.authority.policy = policy
         surroundings.say_policy(self.parts, policy.hash)
 
     def rebuild(self) -> None:
@@ -179,6 +180,10 @@ class Node:
                 live = self.parts.spool.find(event.object)
                 if live is not None:
                     self.turner.take_outcome(live, event)
+            case e.StepWithheld():
+                live = self.parts.spool.find(event.object)
+                if live is not None:
+                    self.turner.take_withheld(live, event)
             case e.TimeCame():
                 self.parts.agenda.wake_due(self.parts.timeline.life_ms)
             case e.Asked():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ..base.limits import DORMANCY_MS_MAX, LEAVES_MAX
+from ..judge.policy import Effect, Verdict
 from ..objects import bodies as b
 from ..objects.codec import encode
 from ..objects.kinds import Kind
@@ -26,6 +27,22 @@ class Blocked(Struct, frozen=True):
 
     call: StepCall
     pause: Pause | Elsewhere
+
+    @property
+    def denied(self) -> Verdict | None:
+        """The verdict, where it is policy that lets the step not run."""
+        return self.pause.denied if isinstance(self.pause, Pause) else None
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """Where it may go on: what this device cannot another may, and what its policy rejects another's permits."""
+        match self.pause:
+            case Elsewhere():
+                return self.pause
+            case Pause(triggers, reason, denied, needs) if denied is not None and denied.effect is Effect.REJECT:
+                return None if denied.is_by_grants else Elsewhere(needs, triggers, reason)
+            case _:
+                return None
 
 
 class Sleeping:

@@ -41,7 +41,10 @@ UPDATE_SHELF = (
 
 
 class Flight(Struct):
-    """One try of a step that the host of this process is running; kept in the store until its outcome comes."""
+    """One try of a step that the host of this process is running; kept in the store until its outcome comes.
+
+    `verdict` and `attempts_max` (0: none) are what policy said of it; they die with the process, as the try does.
+    """
 
     attempt: bytes
     try_number: int
@@ -49,6 +52,8 @@ class Flight(Struct):
     effect: int
     released_ms: int
     is_abandoned: bool = False
+    verdict: str = ""
+    attempts_max: int = 0
 
 
 class Shelved(Struct, frozen=True):

@@ -32,13 +32,14 @@ from ..program.driver import (
 from ..program.driver import Start as BodyStart
 from ..program.errors import Nondeterminism
 from .custody import Custody
-from .effects import Stage, StartStep, StopStep
-from .events import StepEnded
-from .judgement import Elsewhere, Go, Judgement, call_name
+from .effects import Stage
+from .events import StepEnded, StepWithheld
+from .judgement import Go, Judgement, call_name
 from .parts import Parts
+from .releasing import deny, executed_body, resumption_of, start_step, stop_abandoned
 from .shelving import Shelving
 from .sleeping import Blocked, Sleeping
-from .spool import Flight, Live
+from .spool import Live
 
 
 class Turner:
@@ -86,16 +87,25 @@ class Turner:
             return  # custody moved on or the object ended meanwhile: the result is without effect
         age_ms = self.parts.spool.age_ms(live)
         call = self._call_of(live, event.path)
-        is_final = call is None or self.judgement.is_final(live, call, event, age_ms)
-        body = executed_body(flight, event, is_final, self.judgement.verdict_text)
+        is_final = call is None or self.judgement.is_final(live, call, event, age_ms, flight.attempts_max)
+        body = executed_body(flight, event, is_final)
         live.made.append(make(Kind.EXECUTED, b.Empty(), body))
         self.parts.note(Stage.EXECUTED, live, path=event.path, outcome=Outcome(event.outcome).name.lower())
         self.judgement.learn(live, call_name(event.path), event)
         if is_final and live.body is not None:
-            self._deliver(live, _resumption_of(body, age_ms, self.parts.wall_ms))
+            self._deliver(live, resumption_of(body, age_ms, self.parts.wall_ms))
         else:
             # The record must be in the state before the next look judges the step by it, or replays it.
             self.parts.pen.write_turn(live, age_ms)
+        self.go_on(live)
+
+    def take_withheld(self, live: Live, event: StepWithheld) -> None:
+        """A released step did not run, for its verdict was no longer in force: nothing happened, so ask again."""
+        flight = live.flights.get(event.path)
+        if flight is None or (flight.attempt, flight.try_number) != (event.attempt, event.try_number):
+            return
+        self.parts.forget_flight(live, event.path)
+        self.judgement.recount()
         self.go_on(live)
 
     def _call_of(self, live: Live, path: str) -> StepCall | None:
@@ -243,7 +253,7 @@ class Turner:
 
     def _release(self, live: Live, body: Body, intent: Intent, age_ms: int) -> None:
         calls = body.steps()
-        self._stop_abandoned(live, calls)
+        stop_abandoned(self.parts, live, calls)
         blocked: list[Blocked] = []
         for call in calls:
             if call.path in live.flights:
@@ -251,42 +261,21 @@ class Turner:
             decision = self.judgement.judge_step(live, intent, call, age_ms)
             if isinstance(decision, Go):
                 self.sleeping.reenter(live, age_ms)
-                self._start(live, call)
+                start_step(self.parts, live, decision)
             else:
                 blocked.append(Blocked(call, decision))
+        deny(self.sleeping, live, blocked, age_ms)
         if live.flights:
             return
-        elsewhere = next((item.pause for item in blocked if isinstance(item.pause, Elsewhere)), None)
+        elsewhere = next((item.elsewhere for item in blocked if item.elsewhere is not None), None)
         if elsewhere is not None and self.custody.offer(live, elsewhere.needs, elsewhere.reason, age_ms):
             return
         self.sleeping.sleep(live, body, blocked, age_ms)
 
-    def _start(self, live: Live, call: StepCall) -> None:
-        memory = live.state.content.steps.get(call.path)
-        try_number = 1 + (memory.tries if memory is not None else 0)
-        released_ms = self.parts.timeline.life_ms
-        flight = Flight(call.attempt, try_number, call.fingerprint, int(call.effect), released_ms)
-        self.parts.keep_flight(live, call.path, flight)
-        self.parts.effects.append(
-            StartStep(
-                live.object, call.path, call.attempt, try_number, call.name, call.function, call.arguments,
-                call.result_type, call.timeout_ms,
-            )
-        )  # fmt: skip
-        self.parts.note(Stage.JUDGED, live, action="execution", path=call.path, attempt=try_number)
-
-    def _stop_abandoned(self, live: Live, calls: tuple[StepCall, ...]) -> None:
-        """Stop steps that the body no longer awaits; their outcome is still recorded when it comes."""
-        awaited = {call.path: None for call in calls}
-        for path, flight in live.flights.items():
-            if path not in awaited and not flight.is_abandoned:
-                flight.is_abandoned = True
-                self.parts.effects.append(StopStep(live.object, path))
-
     # --- Ending ---------------------------------------------------------------------------------------------------
 
     def _end_body(self, live: Live, body: Body, intent: Intent, age_ms: int) -> None:
-        self._stop_abandoned(live, ())
+        stop_abandoned(self.parts, live, ())
         match body.ended:
             case Completed(value):
                 self.sleeping.finish(live, b.End.COMPLETED, value, "", "")
@@ -311,18 +300,3 @@ class Turner:
         if live.body is not None:
             live.body.free()
             live.body = None
-
-
-def executed_body(flight: Flight, event: StepEnded, is_final: bool, verdict: str) -> b.ExecutedSealed:
-    """Return the record of one try of a step."""
-    return b.ExecutedSealed(
-        flight.attempt, event.try_number, event.path, flight.fingerprint, flight.effect, "", "", verdict,
-        event.outcome, is_final, event.value, event.error, event.error_type, event.latency_ms, event.hint_ms, 0, "",
-    )  # fmt: skip
-
-
-def _resumption_of(body: b.ExecutedSealed, age_ms: int, wall_ms: int) -> Resumption:
-    return Resumption(
-        Resumed.STEP, body.path, age_ms, wall_ms, body.value, body.fingerprint, body.outcome, body.error,
-        body.error_type,
-    )  # fmt: skip

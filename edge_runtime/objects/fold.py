@@ -51,6 +51,16 @@ class Dormancy(Struct, frozen=True):
     since_age_ms: int
 
 
+class Denial(Struct, frozen=True):
+    """A verdict that keeps a call from running: whose, by which rule of which policy, until what changes."""
+
+    rule: str
+    policy: bytes
+    waits_for: str
+    device: bytes
+    age_ms: int
+
+
 class Finish(Struct, frozen=True):
     """How the object ended: which end, the result's canonical CBOR or an error, and at what age."""
 
@@ -82,6 +92,10 @@ class Content(Struct):
     executed: int = 0
     outcomes: dict[int, int] = field(default_factory=dict)
     offered_to: list[bytes] = field(default_factory=list)
+    holder: bytes = b""  # who has custody as far as it was read
+    lost: dict[bytes, None] = field(default_factory=dict)  # devices from which custody was claimed
+    denials: dict[str, Denial] = field(default_factory=dict)  # by path, until the call is tried
+    denied_by: dict[bytes, int] = field(default_factory=dict)  # device -> age of its newest denial
     last_age_ms: int = 0
     last_wall_ms: int = 0
     is_opaque: bool = False  # a turn on the chain has a kind that this version does not know
@@ -232,8 +246,14 @@ class ObjectState:
                 self.content.offered_to.append(offered.to)
             case Kind.ACCEPTED:
                 self.content.offered_to.clear()
+                self.content.lost.pop(entry.author, None)
+                self.content.holder = entry.author
             case Kind.CLAIMED:
-                pass
+                # Who took its own offer back has lost nobody.
+                if self.content.holder != entry.author:
+                    self.content.lost[self.content.holder] = None
+                self.content.lost.pop(entry.author, None)
+                self.content.holder = entry.author
             case _:
                 return False
         return True
@@ -259,9 +279,13 @@ class ObjectState:
                 self._resume(entry, Resumed.STEP, body.path, outcome=6, error=body.rule, error_type="Refused")
             case b.RefinedSealed():
                 self._apply_refined(body)
+            case b.DeniedSealed():
+                c.denials[body.path] = Denial(body.rule, body.policy, body.waits_for, entry.author, entry.age_ms)
+                c.denied_by[entry.author] = entry.age_ms
             case b.AgainSealed():
                 c.script = Script(body.run, body.state, entry.age_ms, entry.wall_ms, c.asked.copy())
                 c.steps.clear()
+                c.denials.clear()
             case b.TerminatedSealed():
                 assert isinstance(clear, b.TerminatedClear)
                 c.finish = Finish(
@@ -281,6 +305,7 @@ class ObjectState:
             c.lineage = lineage_by_name(self.history.created.roots[0], body.name)
         else:
             c.lineage = entry.id
+        c.holder = entry.author
         c.asked = Asked.begin(body.intent, body.arguments, body.degrades)
         c.script = Script(0, body.arguments, entry.age_ms, entry.wall_ms, c.asked.copy())
 
@@ -296,6 +321,8 @@ class ObjectState:
     def _apply_executed(self, body: b.ExecutedSealed, entry: Entry) -> None:
         c = self.content
         c.attempts += 1
+        c.denials.pop(body.path, None)
+        c.denied_by.pop(entry.author, None)
         if body.outcome > b.OUTCOME_LAST:
             c.is_opaque = True
             return

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..base.errors import UsageError
 from ..base.moment import Moment, Trust
@@ -75,6 +77,11 @@ class Device:
         return self._node is not None
 
     @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self.plan.policy or Policy.default()
+
+    @property
     def node(self) -> Node:
         """The node.
 
@@ -100,7 +107,7 @@ class Device:
         )
         with self.store.transaction():
             self._node = Node(
-                self.store, self.key, self.root_keys, self.apps, self.plan.policy or Policy.default(), settings,
+                self.store, self.key, self.root_keys, self.apps, self.policy, settings,
                 chance.randbytes, self.read_moment(),
             )  # fmt: skip
         self.inbox.append(e.Restored())
@@ -116,6 +123,12 @@ class Device:
         """Put an event into the inbox, if the process for which it was meant still lives."""
         if self.is_up and self.lives == life:
             self.inbox.append(event)
+
+    def set_policy(self, policy: Policy) -> None:
+        """Put another policy in force, as a daemon does that reads its file again; a later process has it, too."""
+        self.plan = replace(self.plan, policy=policy)
+        if self._node is not None:
+            self.inbox.append(e.Called(partial(self._node.replace_policy, policy)))
 
     # --- Asking ---------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from ..base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from ..judge.outcomes import Outcome
 from ..node import commands as c
 from ..node import events as e
+from ..node.authority import is_in_force
 from ..node.effects import Answer, Close, Effect, MembershipChanged, Note, Send, StartStep, StopStep, Turn
 from ..node.store import StoreFailed
 from ..node.turns import run_turn
@@ -220,6 +221,10 @@ class World:
     # --- Steps ----------------------------------------------------------------------------------------------------
 
     def _start_step(self, device: Device, start: StartStep) -> None:
+        if not is_in_force(start, device.policy.hash, device.read_moment()):
+            withheld = e.StepWithheld(start.object, start.path, start.attempt, start.try_number)
+            self._timetable.at(self.now_ms, partial(device.post, device.lives, withheld))
+            return
         took_ms = min(self._durations_ms.get(start.name, 0), start.timeout_ms)
         if self._durations_ms.get(start.name, 0) > start.timeout_ms:
             result: bytes | Failure = Failure(Outcome.TIMEOUT, None, f"no answer within {took_ms} ms", "TimeoutError")

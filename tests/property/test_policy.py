@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from edge_runtime.base.moment import Trust
 from edge_runtime.judge.backoff import Failure
+from edge_runtime.judge.call import Call, CallView
 from edge_runtime.judge.evaluate import Action, StepCase, evaluate_step
 from edge_runtime.judge.facts import Fact
 from edge_runtime.judge.outcomes import Outcome
@@ -24,7 +25,7 @@ rules = st.builds(
     Rule,
     st.sampled_from(["r1", "r2", "r3"]),
     st.none() | values.conditions,
-    st.sampled_from([Effect.PERMIT, Effect.REJECT]),
+    st.sampled_from(Effect),
     st.sampled_from([(), ("survey.*",), ("deliver", "s*")]),
 )
 policies = st.lists(rules, max_size=5).map(lambda found: Policy(tuple(found), bytes(16))) | st.just(Policy.default())
@@ -50,7 +51,6 @@ cases = st.builds(
     StepCase,
     intents,
     st.sampled_from([(), ("gpu",)]),
-    st.booleans(),
     st.none()
     | st.builds(
         Failure,
@@ -67,6 +67,31 @@ cases = st.builds(
     st.sampled_from([None, 60_000]),
     st.none() | st.integers(0, 10**9),
 )
+# What a peer may write into arguments: words of authority, and the names that rules read.
+LOUD = ("you are authorised: execute", "permit", "operator", "intent", "step.name", "creator.role", "battery.percent")
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(LOUD) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from((*LOUD, "a", "b", "max_bytes")), inner, max_size=3),
+    max_leaves=8,
+)
+arguments = st.dictionaries(st.sampled_from((*LOUD, "a", "b", "max_bytes")), plain, max_size=3)
+calls = st.builds(
+    Call,
+    intents,
+    st.sampled_from(["", "", "", "no member"]),
+    st.sampled_from([("executor",), ("operator", "executor"), ("relay",), ()]),
+    st.just(bytes(32)),
+    st.integers(0, 15),
+    st.sampled_from(["", "trip"]),
+    st.sampled_from([(), ("urgent",)]),
+    plain,
+    st.sampled_from(["", "shoot", "send"]),
+    st.sampled_from(["observe", "exclusive"]),
+    st.sampled_from(["", "arm"]),
+    st.sampled_from([(), ("gpu",)]),
+    arguments,
+)
 destinations = st.builds(
     lambda failures, next_ms, probe, in_flight: (failures, next_ms, probe, 4, in_flight),
     st.integers(0, 3),
@@ -76,24 +101,47 @@ destinations = st.builds(
 )
 
 
-@given(policies, intents, st.booleans(), snapshots)
-def test_policy_never_permits_on_unknown(policy: Policy, intent: str, is_member: bool, view: Snapshot) -> None:
+@given(policies, calls, snapshots)
+def test_policy_never_permits_on_unknown(policy: Policy, call: Call, view: Snapshot) -> None:
     """Behaviour: 2.3. A permission has a rule whose condition is true, and no unknown rule before it."""
-    verdict = policy.decide(intent, is_member, view)
-    if verdict.effect is not Effect.PERMIT:
+    verdict = policy.decide(call, view)
+    if not verdict.is_allowed:
         return
-    assert is_member
+    assert not call.refusal
     if policy.is_default:
         return
     for rule in policy.rules:
-        truth = Truth.TRUE if rule.condition is None else evaluate(rule.condition, view)
-        if rule.intents and Policy((replace(rule, condition=None),), b"").decide(intent, True, view).rule != rule.name:
-            continue  # of another intent
+        truth = Truth.TRUE if rule.condition is None else evaluate(rule.condition, CallView(call, view))
+        if not rule.is_about(call.intent):
+            continue
         if truth is Truth.TRUE:
-            assert (rule.effect, rule.name) == (Effect.PERMIT, verdict.rule)
+            assert (rule.effect, rule.name) == (verdict.effect, verdict.rule)
             return
         assert truth is Truth.FALSE
     raise AssertionError("permitted by no rule")
+
+
+@given(policies, calls, snapshots, arguments, plain)
+def test_what_stands_in_arguments_alters_no_verdict_of_rules_that_do_not_read_them(
+    policy: Policy, call: Call, view: Snapshot, loud: dict[str, object], of_object: object
+) -> None:
+    """Behaviour: 2.7. Instructions, names of rules, of facts and of roles among them: authority does not listen."""
+    assert not any(name.startswith(("arg.", "object.arg.")) for name in policy.reads())
+    other = replace(call, arguments=loud, object_arguments=of_object)
+    assert policy.decide(other, view, view.by_time()) == policy.decide(call, view, view.by_time())
+
+
+@given(calls, snapshots, arguments, st.sampled_from(["a", "b", "max_bytes"]))
+def test_a_rule_that_reads_an_argument_compares_that_one_and_never_believes_it(
+    call: Call, view: Snapshot, loud: dict[str, object], name: str
+) -> None:
+    """Behaviour: 2.7. Without the argument, or with one of another kind, the rule is unknown and defers."""
+    policy = Policy.parse(f'[[rule]]\nname = "small"\nwhen = "arg.{name} <= 1"\neffect = "permit"\n')
+    call = replace(call, refusal="", step="shoot", arguments=loud)
+    value = loud.get(name)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    expected = Effect.DEFER if not is_number else Effect.PERMIT if value <= 1 else Effect.REJECT  # type: ignore[operator]
+    assert policy.decide(call, view).effect is expected
 
 
 @given(policies, intents, snapshots, values.names)
@@ -101,7 +149,7 @@ def test_a_fact_that_gets_lost_never_gains_a_permission(
     policy: Policy, intent: str, view: Snapshot, name: str
 ) -> None:
     poorer = replace(view, facts={key: fact for key, fact in view.facts.items() if key != name})
-    before, after = policy.decide(intent, True, view), policy.decide(intent, True, poorer)
+    before, after = policy.decide(Call(intent), view), policy.decide(Call(intent), poorer)
     assert after == before or after.effect is Effect.DEFER
 
 
@@ -110,46 +158,47 @@ def test_a_fact_that_the_policy_does_not_wait_for_cannot_alter_a_refusal(
     policy: Policy, intent: str, view: Snapshot
 ) -> None:
     """What a refused object sleeps for is all that could change the answer, time apart. Behaviour: 4.6."""
-    verdict = policy.decide(intent, True, view)
-    if verdict.effect is Effect.PERMIT:
+    verdict = policy.decide(Call(intent), view)
+    if verdict.is_allowed:
         return
     only = replace(view, facts={name: fact for name, fact in view.facts.items() if name in verdict.waits_for})
-    assert policy.decide(intent, True, only) == verdict
+    assert policy.decide(Call(intent), only) == verdict
 
 
 @given(policies, intents, snapshots, st.integers(1, 10**8))
 def test_until_the_next_look_time_alone_alters_no_verdict(
     policy: Policy, intent: str, view: Snapshot, later_ms: int
 ) -> None:
-    due_ms = policy.next_look_age_ms(view.by_time())
+    due_ms = policy.decide(Call(intent), view, view.by_time()).until_age_ms
     if due_ms is not None:
         later_ms = min(later_ms, due_ms - 1 - view.age_ms)
     # Facts keep their ages: only the object's age and the wall clock move.
     later = replace(view, age_ms=view.age_ms + later_ms, wall_ms=view.wall_ms + later_ms)
-    assert policy.decide(intent, True, later) == policy.decide(intent, True, view)
+    assert policy.decide(Call(intent), later) == policy.decide(Call(intent), view)
 
 
-@given(policies, cases, snapshots, destinations)
+@given(policies, calls, cases, snapshots, destinations)
 def test_a_decision_is_a_function_of_its_arguments(
-    policy: Policy, case: StepCase, view: Snapshot, spelled: tuple[int, int, bytes | None, int, int]
+    policy: Policy, call: Call, case: StepCase, view: Snapshot, spelled: tuple[int, int, bytes | None, int, int]
 ) -> None:
     """Behaviour: 1.2."""
     destination, rto = Destination(*spelled), Rto().after(120)
     before = repr(destination)
     copy = Snapshot(**{name: getattr(view, name) for name in view.__slots__})
-    first = evaluate_step(case, policy, view, destination, rto)
-    assert evaluate_step(case, policy, copy, Destination(*spelled), Rto().after(120)) == first
+    first = evaluate_step(case, policy.decide(call, view, view.by_time()), view, destination, rto)
+    again = policy.decide(call, copy, copy.by_time())
+    assert evaluate_step(case, again, copy, Destination(*spelled), Rto().after(120)) == first
     assert repr(destination) == before, "judging starts nothing"
     assert copy.digest() == view.digest()
 
 
-@given(policies, cases, snapshots, destinations)
+@given(policies, calls, cases, snapshots, destinations)
 def test_nothing_runs_without_permission_capability_envelope_and_place(
-    policy: Policy, case: StepCase, view: Snapshot, spelled: tuple[int, int, bytes | None, int, int]
+    policy: Policy, call: Call, case: StepCase, view: Snapshot, spelled: tuple[int, int, bytes | None, int, int]
 ) -> None:
     """Behaviour: 6.5, 6.8, 6.15."""
     destination = Destination(*spelled)
-    found = evaluate_step(case, policy, view, destination, Rto())
+    found = evaluate_step(case, policy.decide(call, view, view.by_time()), view, destination, Rto())
     if found.action is not Action.EXECUTION:
         # Whoever sleeps has something that wakes it, or it is over, exhausted or set aside.
         has_way_out = found.until_age_ms is not None or found.facts or found.is_on_slot
@@ -157,7 +206,7 @@ def test_nothing_runs_without_permission_capability_envelope_and_place(
         assert found.action is not Action.DORMANCY or has_way_out or is_for_people
         assert found.until_age_ms is None or found.until_age_ms > view.age_ms, "no sleep that is over at once"
         return
-    assert policy.decide(case.intent, case.is_member, view).effect is Effect.PERMIT
+    assert policy.decide(call, view).is_allowed
     assert case.needs == ()
     assert case.exhausted is None
     assert not case.is_full

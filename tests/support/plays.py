@@ -10,6 +10,7 @@ a line `----`, and what happened: one line for each device and object, its stage
     run 1h | crash A [power] | restart A | step NAME takes 30s | step NAME fails unreachable busy
     signal A OBJECT NAME VALUE | fact A NAME VALUE | hand A OBJECT TO
     hold|release|cancel|resume|claim A OBJECT | hold|release A
+    policy A EFFECT [CONDITION], EFFECT [CONDITION]     rules in order, named rule 1, rule 2, …; from now on
     show A OBJECT | did        who has custody and how it stands; how often each step was done
 """
 
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_runtime.base.errors import UsageError
+from edge_runtime.judge.policy import Policy
 from edge_runtime.node import commands as c
 from edge_runtime.node import events as e
 from edge_runtime.node.answers import kind_name
@@ -133,6 +135,9 @@ class Theatre:
                 self.world.crash(name, power_cut=bool(power), restart=False)
             case ["restart", name]:
                 self.world.restart(name)
+            case ["policy", name, *rules]:
+                self.world.device(name).set_policy(_policy_of(" ".join(rules)))
+                self.world.run()
             case ["step", name, "takes", length]:
                 self.world.takes(name, ms=duration_ms(length))
             case ["step", name, "fails", *errors]:
@@ -235,12 +240,24 @@ class Theatre:
         return " ".join(kind_name(record.kind) for record in entry.records)
 
 
+def _policy_of(text: str) -> Policy:
+    """Return the policy of `reject battery.percent < 20, permit`."""
+    rules = []
+    for number, rule in enumerate(text.split(","), start=1):
+        effect, _, condition = rule.strip().partition(" ")
+        when = f"when = {json.dumps(condition)}\n" if condition else ""
+        rules.append(f'[[rule]]\nname = "rule {number}"\neffect = "{effect}"\n{when}')
+    return Policy.parse("".join(rules))
+
+
 def _judged(fields: dict[str, Any]) -> str:
     match fields:
         case {"action": "execution", "path": path}:
             return f"judged(execution: {path.rpartition('/')[2].rpartition(':')[0]})"
         case {"action": action, "reason": reason}:
             return f"judged({action}: {reason})"
+        case {"denied": rule, "path": path}:
+            return f"judged(denied by {rule}: {path.rpartition('/')[2].rpartition(':')[0]})"
         case {"offered": to, "reason": reason}:
             return f"judged(offered to {to}: {reason})"
         case {"claimed": number, "reason": reason}:

@@ -70,7 +70,7 @@ class Bench:
         self.failures: list[str] = []
         self.answers: dict[int, asyncio.Future[Any]] = {}
         self.thread = NodeThread(self._make, self.clock, self.loop, self._perform, self.failures.append)
-        self.workers = Workers(self.loop, self.thread.post)
+        self.workers = Workers(self.loop, self.thread.post, lambda start: True)
 
     def _make(self) -> Node:
         node = make_node(self.state, [app], Policy.default(), self.clock, "bench")

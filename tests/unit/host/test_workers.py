@@ -27,8 +27,12 @@ class Bench:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.ended: asyncio.Queue[StepEnded] = asyncio.Queue()
-        self.workers = Workers(self.loop, lambda event: self.loop.call_soon_threadsafe(self.ended.put_nowait, event))
+        self.policy = b""
+        self.workers = Workers(self.loop, self._tell, lambda start: start.policy == self.policy)
         self.gates: list[threading.Event] = []
+
+    def _tell(self, event: Any) -> None:
+        self.loop.call_soon_threadsafe(self.ended.put_nowait, event)
 
     def start(self, function: Callable[..., Any], *arguments: Any, path: str = "p", timeout_ms: int = LONG_MS) -> None:
         """Release a step."""

@@ -9,6 +9,7 @@ from edge_runtime.base.limits import BACKOFF_MS_MAX, PLACE_LOOK_MS
 from edge_runtime.base.moment import Trust
 from edge_runtime.base.units import DAY_MS, HOUR_MS, MINUTE_MS
 from edge_runtime.judge.backoff import Failure
+from edge_runtime.judge.call import Call
 from edge_runtime.judge.evaluate import Action, Decision, StepCase, evaluate_step
 from edge_runtime.judge.outcomes import Outcome
 from edge_runtime.judge.policy import Policy
@@ -19,7 +20,8 @@ from edge_runtime.objects.attempts import Dimension
 from edge_runtime.objects.bodies import HINT_NEVER
 from tests.support.snapshots import PLAIN, snapshot
 
-CASE = StepCase("deliver", (), True, None, 0, None, False)
+CASE = StepCase("deliver", (), None, 0, None, False)
+CALL = Call("deliver", roles=("executor",))
 AGE_MS = PLAIN.age_ms
 PERMIT = Policy.parse('[[rule]]\nname = "all"\neffect = "permit"\n')
 REJECT = Policy.parse("")
@@ -31,7 +33,8 @@ def judge(
     view: Snapshot = PLAIN,
     destination: Destination | None = None,
 ) -> Decision:
-    return evaluate_step(case, policy or Policy.default(), view, destination or Destination(), Rto().after(600))
+    verdict = (policy or Policy.default()).decide(CALL, view, view.by_time())
+    return evaluate_step(case, verdict, view, destination or Destination(), Rto().after(600))
 
 
 def failed(
@@ -50,7 +53,7 @@ def test_two_policies_differ_over_one_state() -> None:
     assert judge(policy=PERMIT).action is Action.EXECUTION
     refused = judge(policy=REJECT)
     assert (refused.action, refused.reason) == (Action.DORMANCY, "refused by policy: no rule permits it")
-    assert (refused.until_age_ms, refused.facts) == (None, ("policy.version",))
+    assert (refused.until_age_ms, refused.facts) == (None, ("policy.version", "peer.deliver"))
 
 
 def test_policy_comes_before_everything_else() -> None:

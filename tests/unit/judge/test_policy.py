@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from edge_runtime.base.errors import UsageError
 from edge_runtime.base.limits import NAME_BYTES_MAX, POLICY_BYTES_MAX, POLICY_RULES_MAX
 from edge_runtime.base.moment import Trust
 from edge_runtime.base.units import DAY_MS, HOUR_MS
+from edge_runtime.judge.call import Call
 from edge_runtime.judge.policy import Effect, Policy
 from edge_runtime.judge.snapshot import Snapshot
 from tests.support.snapshots import snapshot
@@ -31,6 +34,10 @@ effect = "permit"
 """
 
 
+def member(intent: str, **fields: Any) -> Call:
+    return Call(intent, roles=("executor",), **fields)
+
+
 def at_hour(hour: int, **facts: bool | int) -> Snapshot:
     day = {"wall_ms": 20_000 * DAY_MS + hour * HOUR_MS, "trust": Trust.NTP}
     return snapshot({name.replace("_", "."): value for name, value in facts.items()}, **day)
@@ -38,9 +45,9 @@ def at_hour(hour: int, **facts: bool | int) -> Snapshot:
 
 def test_without_a_file_members_intents_are_permitted_and_others_are_not() -> None:
     policy = Policy.default()
-    verdict = policy.decide("anything", True, snapshot())
+    verdict = policy.decide(member("anything"), snapshot())
     assert (verdict.effect, verdict.rule, verdict.policy) == (Effect.PERMIT, "default", policy.hash)
-    verdict = policy.decide("anything", False, snapshot())
+    verdict = policy.decide(Call("anything", "creator is neither executor nor operator"), snapshot())
     assert verdict.effect is Effect.REJECT
     assert "neither executor nor operator" in verdict.rule
 
@@ -62,7 +69,7 @@ def test_without_a_file_members_intents_are_permitted_and_others_are_not() -> No
 def test_the_first_rule_that_matches_decides(
     intent: str, hour: int, facts: dict[str, bool | int], effect: Effect, rule: str
 ) -> None:
-    verdict = Policy.parse(FIELD).decide(intent, True, at_hour(hour, **facts))
+    verdict = Policy.parse(FIELD).decide(member(intent), at_hour(hour, **facts))
     assert (verdict.effect, verdict.rule) == (effect, rule)
 
 
@@ -70,27 +77,28 @@ def test_a_rule_that_cannot_be_evaluated_defers_and_names_what_it_waits_for() ->
     """Behaviour: 2.3, 4.13."""
     policy = Policy.parse(FIELD)
     for view in (snapshot(), snapshot({"battery.percent": 80})):
-        verdict = policy.decide("survey.area", True, view)
+        verdict = policy.decide(member("survey.area"), view)
         assert verdict.effect is Effect.DEFER
-        assert verdict.waits_for == ("battery.percent", "radio.silent", "time.trust")
-    assert policy.decide("survey.area", True, snapshot()).rule == "battery low"
-    assert policy.decide("survey.area", True, snapshot({"battery.percent": 80})).rule == "surveys by day"
-    assert policy.decide("report", True, snapshot()).effect is Effect.DEFER, "an unknown reject does not let pass"
+        assert "battery.percent" in verdict.waits_for
+    assert verdict.waits_for == ("battery.percent", "radio.silent", "time.trust")
+    assert policy.decide(member("survey.area"), snapshot()).rule == "battery low"
+    assert policy.decide(member("survey.area"), snapshot({"battery.percent": 80})).rule == "surveys by day"
+    assert policy.decide(member("report"), snapshot()).effect is Effect.DEFER, "an unknown reject does not let pass"
 
 
 def test_no_file_permits_who_is_no_member() -> None:
     policy = Policy.parse('[[rule]]\nname = "all"\neffect = "permit"\n')
-    assert policy.decide("x", True, snapshot()).effect is Effect.PERMIT
-    assert policy.decide("x", False, snapshot()).effect is Effect.REJECT
+    assert policy.decide(member("x"), snapshot()).effect is Effect.PERMIT
+    assert policy.decide(Call("x", "no member"), snapshot()).effect is Effect.REJECT
 
 
 def test_a_file_without_rules_permits_nothing() -> None:
-    assert Policy.parse("").decide("x", True, snapshot()).effect is Effect.REJECT
+    assert Policy.parse("").decide(member("x"), snapshot()).effect is Effect.REJECT
 
 
 def test_the_hash_names_the_text_and_stands_in_each_verdict() -> None:
     policy = Policy.parse(FIELD)
-    assert policy.decide("x", True, snapshot()).policy == policy.hash == Policy.parse(FIELD).hash
+    assert policy.decide(member("x"), snapshot()).policy == policy.hash == Policy.parse(FIELD).hash
     hashes = {policy.hash, Policy.parse(FIELD + "\n").hash, Policy.parse("").hash, Policy.default().hash}
     assert len(hashes) == 4
     assert all(len(value) == 16 for value in hashes)
@@ -99,9 +107,14 @@ def test_the_hash_names_the_text_and_stands_in_each_verdict() -> None:
 def test_time_alone_may_alter_the_verdict_and_the_policy_says_when() -> None:
     noon = at_hour(12, battery_percent=80, radio_silent=False)
     policy = Policy.parse(FIELD)
-    assert policy.next_look_age_ms(noon.by_time()) == noon.age_ms + 8 * HOUR_MS
-    assert policy.next_look_age_ms(snapshot().by_time()) is None, "while the clock is not trusted"
-    assert Policy.default().next_look_age_ms(noon.by_time()) is None
+    call = member("other")
+    assert policy.decide(call, noon, noon.by_time()).until_age_ms is None, "no rule that it met reads the time"
+    call = member("shoot")
+    silent = at_hour(12, battery_percent=80, radio_silent=True)
+    assert policy.decide(call, silent, silent.by_time()).until_age_ms == noon.age_ms + 8 * HOUR_MS
+    unset = snapshot({"battery.percent": 80})
+    assert policy.decide(call, unset, unset.by_time()).until_age_ms is None, "while the clock is not trusted"
+    assert policy.decide(call, noon, noon.by_time()).until_age_ms is None, "what is permitted waits for nothing"
 
 
 RULE = '[[rule]]\nname = "x"\n'
@@ -117,9 +130,7 @@ BAD = {
     RULE + 'effect = "permit"\nwhen = 3\n': "$.rule[0].when",
     RULE + 'effect = "permit"\nintents = "survey"\n': "$.rule[0].intents",
     'version = 1\n[[rule]]\nname = "x"\neffect = "permit"\n': "unknown field `version`",
-    RULE + 'effect = "Permit"\n': "rule 1 ('x'): effect = 'Permit' is not one of permit, reject",
-    RULE + 'effect = "defer"\n': "rule 1 ('x'): effect = 'defer' is not one of permit, reject",
-    RULE + 'effect = "constrain"\n': "rule 1 ('x'): effect = 'constrain' is not one of permit, reject",
+    RULE + 'effect = "Permit"\n': "rule 1 ('x'): effect = 'Permit' is not one of permit, reject, defer, constrain",
 }
 
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from edge_runtime.base.errors import Exit, UsageError
 from edge_runtime.base.limits import TURN_EVENTS_MAX
+from edge_runtime.judge.call import Call
 from edge_runtime.judge.policy import Policy, Verdict
 from edge_runtime.node import commands as c
 from edge_runtime.node import events as e
@@ -18,6 +19,7 @@ from edge_runtime.node.effects import Answer
 from edge_runtime.node.store import StoreFailed
 from edge_runtime.node.turns import run_turn
 from edge_runtime.objects.conditions import FactView
+from edge_runtime.objects.due import ByTime
 from edge_runtime.testing import Device, DevicePlan, World
 from tests.support.world_app import Doings, make_app
 
@@ -27,11 +29,11 @@ SOURCE = ("objects", "entries", "grants", "fleets", "releases", "keyed_state", "
 class MistakenPolicy(Policy):
     """A mistake of ours, on purpose: judging one intent raises what nobody expects."""
 
-    def decide(self, intent: str, is_member: bool, view: FactView) -> Verdict:
+    def decide(self, call: Call, view: FactView, clock: ByTime | None = None) -> Verdict:
         """Raise for `greet`."""
-        if intent == "greet":
+        if call.intent == "greet":
             raise ZeroDivisionError("a mistake in the judge")
-        return super().decide(intent, is_member, view)
+        return super().decide(call, view, clock)
 
 
 def make_base(policy: Policy | None = None) -> Device:

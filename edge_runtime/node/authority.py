@@ -1,0 +1,111 @@
+"""Authority: the one function in front of every effect. It reads grants and policy, and nothing else decides.
+
+`rule_on` is asked in the turn that releases a step. The release carries the policy's hash and until when the grants
+hold; right before the host runs the step, `is_in_force` is asked again. A verdict that is not in force any more runs
+nothing: the step comes back as `StepWithheld`, and the node asks anew.
+
+Source: ours, behaviours 2.3 to 2.8; a check at the time of use after Bishop & Dilger 1996 (time of check, time of use).
+"""
+
+from __future__ import annotations
+
+
+from msgspec.structs import replace
+
+from ..base.errors import PeerError, UsageError
+from ..base.moment import Moment, Trust
+from ..judge.call import Call
+from ..judge.policy import Effect, Policy, Verdict
+from ..judge.snapshot import Snapshot
+from ..objects.codec import decode_value
+from ..objects.grants import Role
+from ..program.narrowing import named_arguments, narrow
+from ..program.calls import StepCall
+from .effects import StartStep
+from .parts import Parts
+from .spool import Live
+
+
+class Authority:
+    """Asks grants and policy on behalf of the node."""
+
+    def __init__(self, parts: Parts, policy: Policy) -> None:
+        self.parts = parts
+        self.policy = policy
+
+    def rule_on(
+        self, live: Live, call: StepCall, needs: tuple[str, ...], view: Snapshot
+    ) -> tuple[Verdict, StepCall]:
+        """Return the verdict on one waiting step, and the step as it may run: narrowed where a constraint says so."""
+        asked, expires_ms = self._asked(live)
+        if not self.policy.is_default:
+            asked = replace(
+                asked, step=call.name, effect=call.effect.name.lower(), resource=call.resource, needs=needs,
+                arguments=named_arguments(call) if self.policy.needs_arguments else {},
+            )  # fmt: skip
+        verdict = replace(self.policy.decide(asked, view, view.by_time()), expires_wall_ms=expires_ms)
+        if verdict.constraint is None:
+            return verdict, call
+        bounds = verdict.constraint
+        try:
+            call, changes = narrow(call, bounds.arguments, bounds.timeout_ms, bounds.attempts)
+        except UsageError as error:
+            return replace(verdict, effect=Effect.DEFER, constraint=None, why=error.message), call
+        return replace(verdict, why=changes or bounds.describe()), call
+
+    def rule_on_object(self, live: Live, view: Snapshot) -> Verdict:
+        """Return the verdict on an object of which no step is known: rules that read the step are unknown."""
+        asked, _ = self._asked(live)
+        return self.policy.decide(asked, view, view.by_time())
+
+    def asked(self, live: Live) -> Call:
+        """Return what rules see of an object, no step named."""
+        return self._asked(live)[0]
+
+    def _asked(self, live: Live) -> tuple[Call, int]:
+        content, history = live.state.content, live.state.history
+        first = history.placed[history.object].entry
+        try:
+            roles = self.parts.members.roles_of(first.grant, first.author, history.created.roots) or ()
+        except PeerError:
+            roles = ()
+        refusal, expires_ms = self._refusal(live, roles)
+        if self.policy.is_default:
+            return Call(content.intent, refusal), expires_ms
+        try:
+            arguments = decode_value(content.arguments)
+        except PeerError:
+            arguments = None  # a rule that reads them defers
+        return Call(
+            content.intent, refusal, tuple(role.value for role in roles), first.author, history.created.priority,
+            content.name, content.labels, arguments,
+        ), expires_ms  # fmt: skip
+
+    def _refusal(self, live: Live, roles: tuple[Role, ...]) -> tuple[str, int]:
+        """Return why grants permit nothing (empty: they do), and the wall time from which they do no more."""
+        if Role.EXECUTOR not in roles and Role.OPERATOR not in roles:
+            return "creator is neither executor nor operator", 0
+        members, history = self.parts.members, live.state.history
+        first = history.placed[history.object].entry
+        own = members.grant_under(history.created.roots)
+        ends = [members.expires_ms_of(first.grant, first.author)]
+        ends.append(0 if own is None else members.expires_ms_of(own[0], self.parts.device))
+        moment = self.parts.timeline.moment
+        for end_ms, whose in zip(ends, ("creator's", "device's"), strict=True):
+            if has_expired(end_ms, moment):
+                return f"the {whose} grant has expired", 0
+        return "", min((end_ms for end_ms in ends if end_ms), default=0)
+
+
+def has_expired(expires_wall_ms: int, moment: Moment) -> bool:
+    """Say whether a wall time of expiry (0: never) has passed; a clock that was only restored cannot tell."""
+    return bool(expires_wall_ms) and moment.trust > Trust.RESTORED and moment.wall_ms >= expires_wall_ms
+
+
+def is_in_force(start: StartStep, policy: bytes, moment: Moment) -> bool:
+    """Say whether the verdict under which a step was released still holds; asked right before the step runs.
+
+    Args:
+        policy: hash of the policy in force now.
+    """
+    return start.policy == policy and not has_expired(start.expires_wall_ms, moment)

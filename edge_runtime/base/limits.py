@@ -147,8 +147,19 @@ RTO_MS_MIN = 200
 RTO_MS_MAX = 60_000  # RFC 6298 section 2.5 allows 60 s and more
 BACKOFF_MS_FIRST = 1_000
 BACKOFF_MS_MAX = 15 * MINUTE_MS
-PROBE_MS_FIRST = 5 * SECOND_MS  # of a destination that is no peer: 5 s doubling to 15 min
-PROBE_MS_MAX = 15 * MINUTE_MS
+PROBE_MS_FIRST = 5 * SECOND_MS  # between two probes of a destination, at least
+PROBE_MS_MAX = 15 * MINUTE_MS  # and at most, however dear an attempt is said to be
+PROBE_COST_MS = 3 * SECOND_MS  # so much delay is worth one attempt
+PROBE_COST_MS_MAX = 15 * MINUTE_MS
+# Longer means are not believed: with the cost above probes are at most a minute apart (`docs/decisions.md`).
+GAP_MS_MEAN_MAX = 10 * MINUTE_MS
+GAP_CLASSES_MAX = 20  # of ages that double from 8 s on: the last one begins at 24 days
+PROBE_ALONE_MS_MAX = 1 * MINUTE_MS  # by the object's own memory, after a restart
+PROBE_SIGN_MS_MAX = 1 * HOUR_MS  # between safety looks where a sign is to be expected
+PROBE_IDLE_MS = 10 * SECOND_MS  # left alone for so long, a destination that goes away is met by one attempt first
+PROBE_LATE_MS = 10 * SECOND_MS  # who is to probe and is so late has gone; another may
+PLAN_PASSES_MAX = 10_000  # of one destination: a year of 27 passes a day
+PLAN_TOGETHER_MAX = 16  # passes whose error bars lie over one another: so many are looked at, in their order
 RAMP_MAX = 32  # attempts in flight to one destination
 # Who waits for a place or for another's probe is woken by it; should that one be gone, it looks by itself after one to
 # two of these. Each such look is a record: a thousand sleepers must not flood their histories.
@@ -173,6 +184,8 @@ assert DEATHS_ELSEWHERE < DEATHS_MAX
 assert DORMANCY_MS_MAX <= LIFETIME_MS_MAX
 assert RTO_MS_MIN <= RTO_MS_INITIAL <= RTO_MS_MAX
 assert CONDITION_NODES_MAX <= TRIGGER_NODES_MAX
-assert PROBE_MS_MAX < PLACE_LOOK_MS
+assert PROBE_MS_FIRST <= PROBE_ALONE_MS_MAX <= PROBE_MS_MAX < PLACE_LOOK_MS
+assert PROBE_COST_MS <= PROBE_COST_MS_MAX
+assert 2 * PROBE_COST_MS * GAP_MS_MEAN_MAX <= PROBE_MS_MAX**2, "by default the cost decides, not the bound"
 assert DISCOVERY_DAMP_MS < DISCOVERY_PERIOD_MS < DISCOVERY_REPEAT_MS
 assert LINKS_MAX <= LINK_EVENTS_MAX

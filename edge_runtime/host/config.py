@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +10,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..base.errors import UsageError
-from ..base.limits import LIST_ITEMS_MAX, NAME_BYTES_MAX
+from ..base.limits import LIST_ITEMS_MAX, NAME_BYTES_MAX, PLAN_PASSES_MAX, PROBE_COST_MS, PROBE_COST_MS_MAX
+from ..base.units import SECOND_MS
+from ..judge.plan import Pass, Plan, plan_of
 from ..judge.policy import Policy
 
 Word = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
+Instant = Annotated[datetime, Meta(tz=True)]
 Words = Annotated[list[Word], Meta(max_length=LIST_ITEMS_MAX)]
 Capability = Annotated[str, Meta(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$", max_length=NAME_BYTES_MAX)]
 Capabilities = Annotated[list[Capability], Meta(max_length=LIST_ITEMS_MAX)]
@@ -28,7 +32,16 @@ peers = ["base.local:4711"]
 [[apps]]
 module = "survey:app"
 path = "/opt/survey"
+
+[[plan]]
+peer = "orbiter"
+start = 2026-03-01T06:00:00Z
+end = 2026-03-01T06:08:00Z
+error_s = 5
 """
+
+
+PLAN_EXAMPLE = "Such as: start = 2026-03-01T06:00:00Z, end = 2026-03-01T06:08:00Z"
 
 
 class DeviceConfig(Struct, forbid_unknown_fields=True, frozen=True):
@@ -54,12 +67,49 @@ class AppConfig(Struct, forbid_unknown_fields=True, frozen=True):
     path: str = ""
 
 
+class PassConfig(Struct, forbid_unknown_fields=True, frozen=True):
+    """`[[plan]]`: one pass of a destination (`peer`: its name), `start` and `end` with their time zone.
+
+    `error_s` is how early or late either may be; `delay_s` the one-way delay: what is sent earlier meets nobody.
+    """
+
+    peer: Word
+    start: Instant
+    end: Instant
+    error_s: Annotated[float, Meta(ge=0, le=86_400)] = 0
+    delay_s: Annotated[float, Meta(ge=0, le=86_400)] = 0
+
+
+class PacingConfig(Struct, forbid_unknown_fields=True, frozen=True):
+    """`[pacing]`: how much delay is worth one attempt in vain, where nothing says when a destination comes back."""
+
+    delay_per_attempt_s: Annotated[float, Meta(gt=0, le=PROBE_COST_MS_MAX / SECOND_MS)] = PROBE_COST_MS / SECOND_MS
+
+
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
     """The whole file."""
 
     device: DeviceConfig = DeviceConfig()
     network: NetworkConfig = NetworkConfig()
     apps: Annotated[list[AppConfig], Meta(max_length=LIST_ITEMS_MAX)] = []
+    plan: Annotated[list[PassConfig], Meta(max_length=PLAN_PASSES_MAX)] = []
+    pacing: PacingConfig = PacingConfig()
+
+    def plans(self) -> dict[str, Plan]:
+        """Return the contact plans by destination, in wall time.
+
+        Raises:
+            UsageError: a pass ends before it starts.
+        """
+        passes: dict[str, list[Pass]] = {}
+        for number, item in enumerate(self.plan, start=1):
+            if item.end <= item.start:
+                raise UsageError(f"[[plan]] number {number} ({item.peer!r}): end is not after start. {PLAN_EXAMPLE}")
+            start_ms, end_ms = (round(when.timestamp() * SECOND_MS) for when in (item.start, item.end))
+            start_ms += round(item.delay_s * SECOND_MS)
+            error_ms = round(item.error_s * SECOND_MS)
+            passes.setdefault(item.peer, []).append(Pass(start_ms, max(start_ms, end_ms), error_ms))
+        return {name: plan_of(items) for name, items in passes.items()}
 
 
 def read_config(path: Path) -> Config:
@@ -73,9 +123,14 @@ def read_config(path: Path) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from None
     try:
-        return msgspec.toml.decode(text, type=Config)
+        config = msgspec.toml.decode(text, type=Config)
     except msgspec.MsgspecError as error:
         raise UsageError(f"{path}: {error}. An example:\n{EXAMPLE}") from None
+    try:
+        config.plans()
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}") from None
+    return config
 
 
 def read_policy(folder: Path) -> Policy:

@@ -10,12 +10,14 @@ from contextlib import ExitStack
 from msgspec.structs import replace
 
 from ..base.limits import NAME_BYTES_MAX
+from ..base.units import SECOND_MS
 from ..judge.policy import Policy
 from ..node.node import Node
 from ..node.parts import Settings
 from ..node.store import Store
 from ..program.app import App
 from .clock import Clock, read_boot_id
+from .config import Config
 from .statedir import StateDir
 
 BOOT_BYTES = 8
@@ -35,6 +37,13 @@ def replace_offers(node: Node, apps: Sequence[App], capabilities: Sequence[str],
     for capability in fresh:
         if capability not in settings.capabilities:
             node.parts.agenda.wake_topic(f"peer:{capability}")
+
+
+def replace_pacing(node: Node, config: Config) -> None:
+    """Take contact plans and the cost of an attempt from the configuration; inside a turn. Who waits looks again."""
+    cost_ms = round(config.pacing.delay_per_attempt_s * SECOND_MS)
+    node.parts.settings = replace(node.parts.settings, plans=config.plans(), probe_cost_ms=cost_ms)
+    node.parts.agenda.wake_topic("fact:link")
 
 
 def make_node(

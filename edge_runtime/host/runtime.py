@@ -31,7 +31,7 @@ from .apps import LoadedApps, load_apps
 from .clock import Clock
 from .config import Config, read_config, read_policy
 from .control import ControlServer
-from .device import host_name, make_node, replace_offers
+from .device import host_name, make_node, replace_offers, replace_pacing
 from .lean import settle_memory
 from .local import make_fleet
 from .notify import Notifier
@@ -148,6 +148,7 @@ class Runtime:
         config, options = self.config, self.options
         name = options.name or config.device.name or host_name()
         node = make_node(self.state, self.loaded.apps, self.policy, self.clock, name, *self._offers())
+        replace_pacing(node, config)
         if not node.membership().fleets:
             from ..node.turns import run_turn
 
@@ -198,6 +199,7 @@ class Runtime:
             if node is not None:
                 self.thread.post(Called(partial(node.replace_policy, policy)))
                 self.thread.post(Called(partial(replace_offers, node, self.loaded.apps, *self._offers())))
+                self.thread.post(Called(partial(replace_pacing, node, config)))
             log.info("policy and capabilities read again")
         self.notifier.send("READY=1")
 

@@ -20,7 +20,7 @@ from enum import Enum
 from msgspec import Struct
 
 from ..base.digests import blake2b
-from ..base.limits import BACKOFF_MS_FIRST, BACKOFF_MS_MAX, PROBE_MS_FIRST, PROBE_MS_MAX
+from ..base.limits import BACKOFF_MS_FIRST, BACKOFF_MS_MAX, PROBE_ALONE_MS_MAX, PROBE_MS_FIRST
 from ..objects.bodies import HINT_NEVER
 from .outcomes import Outcome
 from .rto import Rto
@@ -81,7 +81,7 @@ def semantic_backoff(failure: Failure, rto: Rto, seed: int) -> Wait:
     name = failure.outcome.name.lower()
     match failure.outcome:
         case Outcome.UNREACHABLE:
-            wait_ms = min(PROBE_MS_FIRST << min(failure.in_a_row - 1, 16), PROBE_MS_MAX)
+            wait_ms = min(PROBE_MS_FIRST << min(failure.in_a_row - 1, 16), PROBE_ALONE_MS_MAX)
             return Wait(failure.age_ms + wait_ms, True, Where.HERE, False, name)
         case Outcome.TIMEOUT:
             # Never before the RTO: an answer under way may still come, and trying again would only add to the load.

@@ -41,6 +41,8 @@ class StepCase(Struct, frozen=True):
         retry_first_ms, retry_max_ms: the call's own bounds of a wait, None for none.
         ends_age_ms: age at which the object ends; a wait that only time ends and that would pass it is not begun.
             None: not known, and not asked.
+        who: names the call on this device, as the prober knows it.
+        link: the fact that says `up` or `down` of the way to the destination, empty where no fact does.
     """
 
     intent: str
@@ -52,6 +54,8 @@ class StepCase(Struct, frozen=True):
     retry_first_ms: int | None = None
     retry_max_ms: int | None = None
     ends_age_ms: int | None = None
+    who: bytes = b""
+    link: str = ""
 
 
 class Decision(Struct, frozen=True):
@@ -61,6 +65,7 @@ class Decision(Struct, frozen=True):
         until_age_ms: the step is looked at again at that age, None for no timer.
         facts: a change of one of these wakes it. missing: capabilities that a device must have.
         rule: what policy said. is_denied: policy is why it does not run here.
+        is_prober: it waits for the time of the destination's next attempt, for all.
     """
 
     action: Action
@@ -71,6 +76,7 @@ class Decision(Struct, frozen=True):
     rule: str = ""
     is_on_slot: bool = False
     is_denied: bool = False
+    is_prober: bool = False
 
 
 def evaluate_step(
@@ -90,14 +96,10 @@ def evaluate_step(
             return paced
     if case.is_full:
         return _wait_for_place("waiting for a free place", snapshot.age_ms, verdict.rule)
+    if case.link and snapshot.fact_value(case.link) == "down":
+        return _wait_for_place(f"waiting for {case.link}", snapshot.age_ms, verdict.rule, (case.link,))
     if not destination.may_start(snapshot.life_ms):
-        if not destination.failures:
-            return _wait_for_place("waiting for a free place", snapshot.age_ms, verdict.rule)
-        has_failed = case.failure is not None and case.failure.outcome is Outcome.UNREACHABLE
-        if has_failed and destination.probe is None:  # who met the failure is the next to probe
-            until_ms = snapshot.age_ms + max(1, destination.next_ms - snapshot.life_ms)
-            return Decision(Action.DORMANCY, "after unreachable", until_ms, ("link",), (), verdict.rule)
-        return _wait_for_place("unreachable: another object probes", snapshot.age_ms, verdict.rule)
+        return _wait_for_turn(case, snapshot, destination, verdict.rule)
     return Decision(Action.EXECUTION, "permitted, capable, due", rule=verdict.rule)
 
 
@@ -118,14 +120,32 @@ def _denied(case: StepCase, verdict: Verdict) -> Decision:
     return Decision(Action.DORMANCY, reason, until_ms, facts, (), verdict.rule, is_denied=True)
 
 
-def _wait_for_place(reason: str, age_ms: int, rule: str) -> Decision:
-    """Sleep until a place gets free, or for one to two hours, should the one who probes be gone.
+def _wait_for_turn(case: StepCase, snapshot: Snapshot, destination: Destination, rule: str) -> Decision:
+    """Sleep until the time of the next attempt, or until the one who waits for that time is answered."""
+    look_in_ms = max(1, destination.next_look_ms(snapshot.life_ms) - snapshot.life_ms)
+    is_early = destination.has_place(snapshot.life_ms)
+    facts = (case.link,) if case.link else ()
+    if is_early and destination.is_next(case.who, snapshot.life_ms):
+        reason = "after unreachable" if destination.failures else "waiting for the pass"
+        until_ms = snapshot.age_ms + look_in_ms
+        return Decision(Action.DORMANCY, reason, until_ms, ("link", *facts), (), rule, is_prober=True)
+    if destination.failures:
+        reason = "unreachable: another object probes"
+    elif is_early:
+        reason = "waiting for the pass: another object goes first"
+    else:
+        reason = f"waiting for {case.link}" if case.link else "waiting for a free place"
+    return _wait_for_place(reason, snapshot.age_ms + look_in_ms, rule, facts)
+
+
+def _wait_for_place(reason: str, age_ms: int, rule: str, facts: tuple[str, ...] = ()) -> Decision:
+    """Sleep until a place gets free, or for one to two hours from an age on, should the one who probes be gone.
 
     The age is a multiple of the period: whoever looks again and finds no place sleeps the same sleep, and a thousand
     who wait for one destination append nothing for each that is served.
     """
     until_ms = (age_ms // PLACE_LOOK_MS + 2) * PLACE_LOOK_MS
-    return Decision(Action.DORMANCY, reason, until_ms, rule=rule, is_on_slot=True)
+    return Decision(Action.DORMANCY, reason, until_ms, facts, rule=rule, is_on_slot=True)
 
 
 def _pace(

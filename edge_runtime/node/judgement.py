@@ -30,6 +30,7 @@ from .parts import Parts
 from .shelving import trigger_of
 from .spool import Live
 from .waits import leaves_of
+from .ways import Ways
 
 
 class Go(Struct, frozen=True):
@@ -89,6 +90,7 @@ class Judgement:
         self.parts = parts
         self.authority = authority
         self.in_contact = in_contact
+        self.ways = Ways(parts)
         self._destinations: OrderedDict[str, Destination] = OrderedDict()
         self._rtos: dict[str, Rto] = {}
 
@@ -149,7 +151,7 @@ class Judgement:
         decision = self._decide(live, call, needs, verdict, view)
         match decision.action:
             case Action.EXECUTION:
-                self.destination(call.name).start(live.object + call.path.encode())
+                self.destination(call.name).start(live.object + call.path.encode(), self.parts.timeline.life_ms)
                 return Go(verdict, permitted)
             case Action.DELEGATION:
                 missing = tuple(need for need in decision.missing if need not in self.parts.settings.capabilities)
@@ -170,8 +172,13 @@ class Judgement:
             seed_of(live.object, self.parts.device, call.attempt, try_number),
             None if exhausted is None else exhausted.value,
             self.flights_count() >= STEPS_IN_FLIGHT_MAX, call.retry.first_ms, call.retry.max_ms,
+            who=live.object + call.path.encode(), link=self.ways.link_of(call.name),
         )  # fmt: skip
-        return evaluate_step(case, verdict, view, self.destination(call.name), self.rto(call.name))
+        destination = self.destination(call.name)
+        decision = evaluate_step(case, verdict, view, destination, self.rto(call.name))
+        if decision.is_prober:
+            destination.claim(case.who, self.parts.timeline.life_ms)
+        return decision
 
     def _failure(self, live: Live, memory: StepMemory | None, peer: str) -> Failure | None:
         """Return how the last try of a step at a place went, None where there was none or an operator forgave it."""
@@ -196,7 +203,7 @@ class Judgement:
         for object_id, path in self.parts.store.run(
             "SELECT o.id, r.path FROM releases r JOIN objects o ON o.row = r.object ORDER BY r.object, r.path"
         ).fetchall():
-            self.destination(call_name(path)).start(bytes(object_id) + path.encode())
+            self.destination(call_name(path)).start(bytes(object_id) + path.encode(), self.parts.timeline.life_ms)
 
     def is_final(self, live: Live, call: StepCall, event: StepEnded, age_ms: int, attempts_max: int = 0) -> bool:
         """Say whether the body hears of an outcome, or the step is tried again.
@@ -218,9 +225,7 @@ class Judgement:
         """Let pacing learn from an outcome: round trips, and whether the destination answers."""
         outcome = Outcome(event.outcome)
         destination = self.destination(name)
-        may_start = destination.end(
-            live.object + event.path.encode(), outcome is Outcome.UNREACHABLE, self.parts.timeline.life_ms
-        )
+        may_start = destination.end(live.object + event.path.encode(), outcome, self.parts.timeline.life_ms)
         if outcome is Outcome.OK and event.try_number == 1:
             self._rtos[name] = self.rto(name).after(event.latency_ms)  # Karn: no sample from a repeated request
         if may_start or self.flights_count() == STEPS_IN_FLIGHT_MAX - 1:
@@ -236,6 +241,7 @@ class Judgement:
                 if gone.in_flight:
                     self._destinations[old] = gone
                     break
+        self.ways.fit(found, name)
         return found
 
     def rto(self, name: str) -> Rto:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
 
+from ..base.limits import PROBE_COST_MS
+from ..judge.plan import Plan
 from ..objects.entries import Entry
 from ..program.app import App, Intent
 from .adverts import Adverts
@@ -27,6 +29,7 @@ class Settings(Struct, frozen=True):
         name: for people; used when the store has none yet.
         capabilities, resources: lower-case dotted names that steps may need.
         boot: 8 random bytes of this process start. boot_id: names the machine's boot.
+        plans: contact plans by destination, in wall time. probe_cost_ms: the delay that is worth one attempt.
     """
 
     name: str
@@ -34,6 +37,8 @@ class Settings(Struct, frozen=True):
     resources: tuple[str, ...] = ()
     boot: bytes = b"\x00" * 8
     boot_id: str = ""
+    plans: Mapping[str, Plan] = {}
+    probe_cost_ms: int = PROBE_COST_MS
 
 
 class Parts(Struct):

@@ -71,7 +71,7 @@ def say_contacts(parts: Parts, devices: Sequence[bytes]) -> None:
     """
     wanted: dict[str, tuple[bool | str, str]] = {}
     for device in devices:
-        wanted[f"link.{_word(parts.adverts.name_of(device))}"] = (UP, LINK)
+        wanted[link_fact_of(parts.adverts.name_of(device))] = (UP, LINK)
         found = parts.adverts.by_device.get(device)
         for capability in found[0].capabilities if found is not None else ():
             wanted[f"peer.{capability}"] = (True, PEER)
@@ -99,5 +99,6 @@ def _radio(parts: Parts) -> str:
     return "on" if parts.members.is_radio_on else "off"
 
 
-def _word(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in name.lower())
+def link_fact_of(name: str) -> str:
+    """Return the name of the fact that says whether the way to a device or destination is up."""
+    return "link." + "".join(letter if letter.isalnum() else "_" for letter in name.lower())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from ..base.errors import UsageError
 from ..base.moment import Moment, Trust
 from ..base.units import DAY_MS
+from ..judge.plan import Plan
 from ..judge.policy import Policy
 from ..node import commands as c
 from ..node import events as e
@@ -33,7 +34,8 @@ class DevicePlan(Struct, frozen=True):
 
     Attributes:
         has: capabilities, such as `camera`. apps: besides those of the world. roles: in the fleet.
-        policy: None for the default one. trust: of its wall clock.
+        policy: None for the default one. trust: of its wall clock. contact_plans: by destination, in the wall time of
+            `WALL_START_MS`.
     """
 
     name: str
@@ -42,6 +44,7 @@ class DevicePlan(Struct, frozen=True):
     roles: tuple[str, ...] = ("executor", "operator")
     policy: Policy | None = None
     trust: Trust = Trust.NTP
+    contact_plans: Mapping[str, Plan] = {}
 
 
 class Device:
@@ -103,8 +106,9 @@ class Device:
         self.lives += 1
         chance = self._chance
         settings = Settings(
-            self.name, tuple(sorted(self.plan.has)), (), chance.randbytes(8), f"{self.name}-{self.boots}"
-        )
+            self.name, tuple(sorted(self.plan.has)), (), chance.randbytes(8), f"{self.name}-{self.boots}",
+            self.plan.contact_plans,
+        )  # fmt: skip
         with self.store.transaction():
             self._node = Node(
                 self.store, self.key, self.root_keys, self.apps, self.policy, settings,

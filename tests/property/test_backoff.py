@@ -105,7 +105,7 @@ class ProbedByMany(RuleBasedStateMachine):
                 break
             self.count += 1
             who = self.count.to_bytes(4, "big")
-            self.destination.start(who)
+            self.destination.start(who, self.now_ms)
             self.flying.append(who)
 
     @precondition(lambda self: self.flying)
@@ -113,7 +113,7 @@ class ProbedByMany(RuleBasedStateMachine):
     def end(self, which: int, is_unreachable: bool) -> None:
         who = self.flying.pop(which % len(self.flying))
         failures, probe = self.destination.failures, self.destination.probe
-        may = self.destination.end(who, is_unreachable, self.now_ms)
+        may = self.destination.end(who, Outcome.UNREACHABLE if is_unreachable else Outcome.OK, self.now_ms)
         assert may is not is_unreachable
         if is_unreachable:
             counts = failures == 0 or who == probe

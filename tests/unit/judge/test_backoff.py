@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_runtime.base.limits import BACKOFF_MS_FIRST, BACKOFF_MS_MAX, PROBE_MS_FIRST, PROBE_MS_MAX
+from edge_runtime.base.limits import BACKOFF_MS_FIRST, BACKOFF_MS_MAX, PROBE_ALONE_MS_MAX, PROBE_MS_FIRST
 from edge_runtime.judge.backoff import (
     Failure,
     Wait,
@@ -35,7 +35,7 @@ def test_unreachable_burns_no_budget_and_waits_for_a_sign_beside_the_probers_tim
     """Behaviour: 6.1."""
     found = [wait(Outcome.UNREACHABLE, times) for times in range(1, 12)]
     assert [after_ms(item) for item in found[:4]] == [5_000, 10_000, 20_000, 40_000]
-    assert after_ms(found[-1]) == PROBE_MS_MAX
+    assert after_ms(found[-1]) == PROBE_ALONE_MS_MAX
     assert all(item.is_on_signal and not item.burns_budget and item.where is Where.HERE for item in found)
     assert PROBE_MS_FIRST == 5_000
 

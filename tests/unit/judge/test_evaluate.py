@@ -181,7 +181,7 @@ def test_a_link_that_appears_ends_the_wait_of_who_met_the_failure() -> None:
     assert judge(case, destination=destination).action is Action.DORMANCY
     destination.signal()
     assert judge(case, destination=destination).action is Action.EXECUTION
-    destination.start(b"another")
+    destination.start(b"another", PLAIN.life_ms)
     found = judge(case, destination=destination)
     assert (found.action, found.reason) == (Action.DORMANCY, "unreachable: another object probes")
     assert judge(failed(Outcome.TIMEOUT), destination=destination).reason == "after timeout", "a link is no answer"
@@ -190,7 +190,7 @@ def test_a_link_that_appears_ends_the_wait_of_who_met_the_failure() -> None:
 def test_others_wait_for_the_prober_in_one_unchanging_sleep() -> None:
     """Behaviour: 6.10."""
     destination = closed(0)
-    destination.start(b"prober")
+    destination.start(b"prober", PLAIN.life_ms)
     found = judge(destination=destination)
     assert (found.action, found.reason, found.is_on_slot) == (
         Action.DORMANCY,
@@ -209,7 +209,7 @@ def test_a_full_destination_or_device_is_waited_for_in_one_unchanging_sleep() ->
     for found in (judge(destination=full), judge(replace(CASE, is_full=True))):
         assert (found.action, found.reason, found.is_on_slot) == (Action.DORMANCY, "waiting for a free place", True)
         assert found.until_age_ms == 2 * PLACE_LOOK_MS
-    full.end(b"x", False, PLAIN.life_ms)
+    full.end(b"x", Outcome.OK, PLAIN.life_ms)
     assert judge(destination=full).action is Action.EXECUTION
 
 

@@ -1,0 +1,97 @@
+"""A contact plan: when a destination can be reached, known beforehand, with an error bar.
+
+Before a pass a timer is useless, so nothing is tried; the next look is the next pass. How it is met depends on how
+well it is known. The start lies anywhere within the error bar: if that is narrow, the attempts are spaced for just
+that (few, ever closer towards the end of the bar). If it is wide, the plan says only when to look at all, and the
+prober's own spacing says how often. A pass that ought to be up and does not answer is probed ever more
+rarely until it is over. A plan whose last pass is over is as none.
+
+Times are milliseconds on the plan's own clock (`Destination.plan_offset_ms`).
+
+Source: CCSDS 734.3-B-1 (contacts as start, end and one-way delay); the spacing inside the bar: Keller 1974 for a
+uniform density, whose hazard is one over what is left of the bar.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from ..base.limits import PLAN_PASSES_MAX, PLAN_TOGETHER_MAX
+from ..base.units import MINUTE_MS, SECOND_MS
+from .gaps import keller_ms
+
+# A bar wider than this (the prober's own spacing after ten minutes) tells less than the prober knows by itself.
+PRECISE_MS = MINUTE_MS
+SPACING_MS_MIN = SECOND_MS
+
+
+class Pass(Struct, frozen=True):
+    """One pass, from `start_ms` (what is sent earlier meets nobody) to `end_ms`, each give or take `error_ms`."""
+
+    start_ms: int
+    end_ms: int
+    error_ms: int = 0
+
+    def is_precise(self) -> bool:
+        """Say whether the plan knows the start better than the prober would find it."""
+        return self.error_ms <= PRECISE_MS
+
+    def last_ms(self) -> int:
+        """Return when the pass is over at the latest."""
+        return self.end_ms + self.error_ms
+
+    def first_look_ms(self, cost_ms: int) -> int:
+        """Return when the first attempt is worth it, for one who waited for the pass."""
+        first_ms = self.start_ms - self.error_ms
+        if not self.is_precise():
+            return first_ms
+        return first_ms + min(keller_ms(2 * self.error_ms, cost_ms), 2 * self.error_ms)
+
+    def after_failure_ms(self, now_ms: int, spacing_ms: int, cost_ms: int) -> int | None:
+        """Return when to try again after an attempt in vain, None for not in this pass.
+
+        Args:
+            spacing_ms: what the prober would wait without a plan.
+        """
+        first_ms, sure_ms = self.first_look_ms(cost_ms), self.start_ms + self.error_ms
+        if now_ms < first_ms:
+            return first_ms
+        if self.is_precise() and now_ms < sure_ms:
+            return min(now_ms + max(keller_ms(sure_ms - now_ms, cost_ms), SPACING_MS_MIN), max(sure_ms, now_ms + 1))
+        if self.is_precise() and now_ms >= self.end_ms - self.error_ms:
+            return None  # most likely over
+        # It ought to be up: the longer it is not, the likelier it is skipped.
+        next_ms = now_ms + (max(spacing_ms, now_ms - sure_ms) if self.is_precise() else spacing_ms)
+        return next_ms if next_ms < self.last_ms() else None
+
+
+class Plan(Struct, frozen=True):
+    """The passes of one destination, by when they are over. Made by `plan_of`."""
+
+    passes: tuple[Pass, ...] = ()
+
+    def opens_ms(self, now_ms: int, cost_ms: int) -> int:
+        """Return when an attempt is worth it for one who has not tried: now, inside a pass; else the next pass."""
+        found = [max(now_ms, item.first_look_ms(cost_ms)) for item in self._coming(now_ms)]
+        return min(found, default=now_ms)
+
+    def after_failure_ms(self, now_ms: int, spacing_ms: int, cost_ms: int) -> int:
+        """Return when to try again after an attempt in vain."""
+        coming = self._coming(now_ms)
+        found = [item.after_failure_ms(now_ms, spacing_ms, cost_ms) for item in coming]
+        times = [time_ms for time_ms in found if time_ms is not None]
+        if not times and len(coming) == PLAN_TOGETHER_MAX:
+            return self.opens_ms(max(item.last_ms() for item in coming), cost_ms)
+        return min(times, default=now_ms + spacing_ms)
+
+    def _coming(self, now_ms: int) -> tuple[Pass, ...]:
+        at = bisect_right(self.passes, now_ms, key=Pass.last_ms)
+        return self.passes[at : at + PLAN_TOGETHER_MAX]
+
+
+def plan_of(passes: Iterable[Pass]) -> Plan:
+    """Return the plan of these passes, in any order; beyond PLAN_PASSES_MAX the latest are left out."""
+    return Plan(tuple(sorted(passes, key=lambda item: (item.last_ms(), item.start_ms))[:PLAN_PASSES_MAX]))

@@ -1,0 +1,36 @@
+"""The ways to destinations: which fact says that one is up, and when it is expected to be.
+
+A destination is known by its name. The fact `link.<name>`, set by contacts, users or bridges, says `up` or `down` of
+the way there; the configuration's contact plan of that name says when it will be.
+"""
+
+from __future__ import annotations
+
+from ..base.moment import Trust
+from ..judge.prober import Destination
+from .parts import Parts
+from .surroundings import link_fact_of
+
+class Ways:
+    """What the device knows of the ways to destinations, besides what attempts met there."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def link_of(self, name: str) -> str:
+        """Return the fact about the way to a destination, empty while there is none."""
+        fact = link_fact_of(name)
+        return fact if fact in self.parts.facts.by_name else ""
+
+    def fit(self, destination: Destination, name: str) -> None:
+        """Tell a destination what is known of the way to it.
+
+        A plan is in wall time: while the clock is not trusted at all, it is as if there were none.
+        """
+        settings, timeline = self.parts.settings, self.parts.timeline
+        fact = self.parts.facts.by_name.get(link_fact_of(name))
+        destination.hear_way(None if fact is None or not fact.is_known_at(timeline.life_ms) else fact.value)
+        destination.cost_ms = settings.probe_cost_ms
+        is_known = timeline.moment.trust is not Trust.NONE
+        destination.plan = settings.plans.get(name) if is_known else None
+        destination.plan_offset_ms = timeline.moment.wall_ms - timeline.life_ms

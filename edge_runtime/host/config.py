@@ -14,6 +14,8 @@ from ..base.limits import LIST_ITEMS_MAX, NAME_BYTES_MAX, PLAN_PASSES_MAX, PROBE
 from ..base.units import SECOND_MS
 from ..judge.plan import Pass, Plan, plan_of
 from ..judge.policy import Policy
+from ..node.parts import Reservation
+from ..objects.condition_text import parse
 
 Word = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -28,6 +30,10 @@ capabilities = ["camera"]
 [network]
 interfaces = ["wlan0"]
 peers = ["base.local:4711"]
+
+[[cannot]]
+capability = "camera"
+when = "battery.percent < 20"
 
 [[apps]]
 module = "survey:app"
@@ -86,12 +92,20 @@ class PacingConfig(Struct, forbid_unknown_fields=True, frozen=True):
     delay_per_attempt_s: Annotated[float, Meta(gt=0, le=PROBE_COST_MS_MAX / SECOND_MS)] = PROBE_COST_MS / SECOND_MS
 
 
+class CannotConfig(Struct, forbid_unknown_fields=True, frozen=True):
+    """`[[cannot]]`: a capability that this device does not have while a condition over its facts holds."""
+
+    capability: Capability
+    when: Word
+
+
 class Config(Struct, forbid_unknown_fields=True, frozen=True):
     """The whole file."""
 
     device: DeviceConfig = DeviceConfig()
     network: NetworkConfig = NetworkConfig()
     apps: Annotated[list[AppConfig], Meta(max_length=LIST_ITEMS_MAX)] = []
+    cannot: Annotated[list[CannotConfig], Meta(max_length=LIST_ITEMS_MAX)] = []
     plan: Annotated[list[PassConfig], Meta(max_length=PLAN_PASSES_MAX)] = []
     pacing: PacingConfig = PacingConfig()
 
@@ -111,6 +125,21 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
             passes.setdefault(item.peer, []).append(Pass(start_ms, max(start_ms, end_ms), error_ms))
         return {name: plan_of(items) for name, items in passes.items()}
 
+    def reservations(self) -> tuple[Reservation, ...]:
+        """Return when which capability is denied.
+
+        Raises:
+            UsageError: `when` is no condition; names the entry and says where.
+        """
+        return tuple(_reservation_of(item) for item in self.cannot)
+
+
+def _reservation_of(item: CannotConfig) -> Reservation:
+    try:
+        return Reservation(item.capability, parse(item.when))
+    except UsageError as error:
+        raise UsageError(f"[[cannot]] {item.capability}: when: {error.message}") from None
+
 
 def read_config(path: Path) -> Config:
     """Return the parsed file.
@@ -128,6 +157,7 @@ def read_config(path: Path) -> Config:
         raise UsageError(f"{path}: {error}. An example:\n{EXAMPLE}") from None
     try:
         config.plans()
+        config.reservations()
     except UsageError as error:
         raise UsageError(f"{path}: {error.message}") from None
     return config

@@ -13,7 +13,7 @@ from ..base.limits import NAME_BYTES_MAX
 from ..base.units import SECOND_MS
 from ..judge.policy import Policy
 from ..node.node import Node
-from ..node.parts import Settings
+from ..node.parts import Reservation, Settings
 from ..node.store import Store
 from ..program.app import App
 from .clock import Clock, read_boot_id
@@ -28,11 +28,16 @@ def host_name() -> str:
     return socket.gethostname().split(".")[0][:NAME_BYTES_MAX]
 
 
-def replace_offers(node: Node, apps: Sequence[App], capabilities: Sequence[str], resources: Sequence[str]) -> None:
+def replace_offers(
+    node: Node, apps: Sequence[App], capabilities: Sequence[str], resources: Sequence[str],
+    reservations: Sequence[Reservation],
+) -> None:  # fmt: skip
     """Say anew what this device offers; on the node thread, inside a turn. What waits for it is looked at."""
     settings = node.parts.settings
     fresh = tuple(sorted(set(capabilities)))
-    node.parts.settings = replace(settings, capabilities=fresh, resources=tuple(sorted(set(resources))))
+    node.parts.settings = replace(
+        settings, capabilities=fresh, resources=tuple(sorted(set(resources))), reservations=tuple(reservations)
+    )
     node.replace_apps(apps)  # says the advert anew
     for capability in fresh:
         if capability not in settings.capabilities:
@@ -48,7 +53,7 @@ def replace_pacing(node: Node, config: Config) -> None:
 
 def make_node(
     state: StateDir, apps: Sequence[App], policy: Policy, clock: Clock, name: str,
-    capabilities: Sequence[str] = (), resources: Sequence[str] = (),
+    capabilities: Sequence[str] = (), resources: Sequence[str] = (), reservations: Sequence[Reservation] = (),
 ) -> Node:  # fmt: skip
     """Open the spool and build the node, on the thread that will own both.
 
@@ -56,8 +61,9 @@ def make_node(
         UsageError: the spool cannot be opened, or is of a newer schema.
     """
     settings = Settings(
-        name, tuple(sorted(set(capabilities))), tuple(sorted(set(resources))), os.urandom(BOOT_BYTES), read_boot_id()
-    )
+        name, tuple(sorted(set(capabilities))), tuple(sorted(set(resources))), tuple(reservations),
+        os.urandom(BOOT_BYTES), read_boot_id(),
+    )  # fmt: skip
     key, roots = state.device_key(), state.root_keys()
     with ExitStack() as undo:
         connection = state.connect()

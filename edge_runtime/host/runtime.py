@@ -24,9 +24,10 @@ from ..base.limits import OBJECT_BYTES_MAX
 from ..judge.policy import Policy
 from ..node import commands as c
 from ..node import effects as f
-from ..node.membership import Membership
 from ..node.authority import is_in_force
-from ..node.events import AskerGone, Asked, Called, Imported, Restored, StepEnded, StepWithheld
+from ..node.events import Asked, AskerGone, Called, Imported, Restored, StepEnded, StepWithheld
+from ..node.membership import Membership
+from ..node.parts import Reservation
 from .apps import LoadedApps, load_apps
 from .clock import Clock
 from .config import Config, read_config, read_policy
@@ -203,10 +204,11 @@ class Runtime:
             log.info("policy and capabilities read again")
         self.notifier.send("READY=1")
 
-    def _offers(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return (capabilities, resources) of configuration and command line."""
+    def _offers(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Reservation, ...]]:
+        """Return (capabilities, resources, reservations) of configuration and command line."""
         device, options = self.config.device, self.options
-        return (*device.capabilities, *options.capabilities), (*device.resources, *options.resources)
+        capabilities = (*device.capabilities, *options.capabilities)
+        return capabilities, (*device.resources, *options.resources), self.config.reservations()
 
     def _store_failed(self, reason: str) -> None:
         trouble = f"the spool cannot be written: {reason}"

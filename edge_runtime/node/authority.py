@@ -9,7 +9,6 @@ Source: ours, behaviours 2.3 to 2.8; a check at the time of use after Bishop & D
 
 from __future__ import annotations
 
-
 from msgspec.structs import replace
 
 from ..base.errors import PeerError, UsageError
@@ -19,8 +18,8 @@ from ..judge.policy import Effect, Policy, Verdict
 from ..judge.snapshot import Snapshot
 from ..objects.codec import decode_value
 from ..objects.grants import Role
-from ..program.narrowing import named_arguments, narrow
 from ..program.calls import StepCall
+from ..program.narrowing import named_arguments, narrow
 from .effects import StartStep
 from .parts import Parts
 from .spool import Live

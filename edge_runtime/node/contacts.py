@@ -20,8 +20,9 @@ from ..objects.entries import Entry
 from ..objects.grants import check_membership
 from .effects import Close, Note, Send, Stage
 from .events import ContactEnded, ContactOpened, Drained, Heard
+from .incapacity import Capacity
 from .messages import Adverts as AdvertsMessage
-from .messages import Entries, Head, Heads, Hello, Message, Refuse, Want, encode_message
+from .messages import Denied, Entries, Head, Heads, Hello, Message, Refuse, Want, encode_message
 from .parts import Parts
 from .reconcile import Reconciler
 from .spool import Live
@@ -58,8 +59,10 @@ class Contact(Struct):
 class Contacts:
     """All contacts of this device."""
 
-    def __init__(self, parts: Parts, reconciler: Reconciler) -> None:
+    def __init__(self, parts: Parts, reconciler: Reconciler, capacity: Capacity) -> None:
         self.parts = parts
+        self.capacity = capacity
+        self._denied: tuple[str, ...] = ()  # what peers were told of last
         self.reconciler = reconciler
         self.by_number: dict[int, Contact] = {}
 
@@ -92,7 +95,9 @@ class Contacts:
         self.parts.adverts.touch(event.device, life_ms)
         contact.own_digest, objects = self.reconciler.digest(roots)
         hello = Hello(own.name, moment.wall_ms, int(moment.trust), contact.own_digest, objects)
-        self._send(contact, [hello, *self._adverts()])
+        self._denied = self.capacity.in_force()
+        denied = [Denied(self._denied)] if self._denied else []
+        self._send(contact, [hello, *denied, *self._adverts()])
         self._note(contact, "opened")
         return contact
 
@@ -118,6 +123,14 @@ class Contacts:
             AdvertsMessage(tuple(raws[at : at + ADVERTS_PER_MESSAGE]))
             for at in range(0, len(raws), ADVERTS_PER_MESSAGE)
         ]
+
+    def tell_denials(self) -> None:
+        """Tell all contacts what this device cannot do now, if that is news."""
+        denied = self.capacity.in_force()
+        if denied != self._denied:
+            self._denied = denied
+            for contact in self.by_number.values():
+                self._send(contact, [Denied(denied)])
 
     def tell_adverts(self, raws: Sequence[bytes], but: int = -1) -> None:
         """Tell all contacts but one of adverts that are new here."""

@@ -19,6 +19,7 @@ from ..objects.grants import may_append
 from ..objects.kinds import Kind
 from ..objects.records import make, read_clear
 from .effects import Note, Stage
+from .incapacity import Capacity
 from .messages import Refusal
 from .parts import Parts
 from .spool import Live
@@ -27,8 +28,9 @@ from .spool import Live
 class Custody:
     """Decides and writes custody records."""
 
-    def __init__(self, parts: Parts, in_contact: Callable[[], Sequence[bytes]]) -> None:
+    def __init__(self, parts: Parts, in_contact: Callable[[], Sequence[bytes]], capacity: Capacity) -> None:
         self.parts = parts
+        self.capacity = capacity
         self.in_contact = in_contact
         # Wire refusals to say to an offerer: (object, offer, offerer, reason); contacts take them from here.
         self.refusals: list[tuple[bytes, bytes, bytes, Refusal]] = []
@@ -55,24 +57,31 @@ class Custody:
     def offer(self, live: Live, needs: Sequence[str], reason: str, age_ms: int) -> bool:
         """Offer the object to the best device that can go on with it; say whether an offer was made."""
         content = live.state.content
-        if len(content.offered_to) >= OFFERS_MAX or live.flights:
+        tried = [device for device in content.offered_to if not self._has_improved(live, device)]
+        if len(tried) >= OFFERS_MAX or live.flights:
             return False
-        denied = [device for device, at_ms in content.denied_by.items() if at_ms > live.state.resumed_age_ms]
-        excluded = (*content.offered_to, *content.lost, *denied)
+        refused = [device for device, at_ms in content.denied_by.items() if at_ms > live.state.resumed_age_ms]
+        denied = self.capacity.excluded(live, (*needs, content.intent), age_ms)
+        excluded = (*tried, *content.lost, *refused, *denied)
         found = self.parts.adverts.candidates(needs, content.intent, excluded, self.in_contact())
         allowed = live.state.history.created.holders
         for advert in found:
             if not allowed or advert.device in allowed:
-                self.offer_to(live, advert.device, reason, age_ms)
+                self.offer_to(live, advert.device, reason, age_ms, needs)
                 return True
         return False
 
-    def offer_to(self, live: Live, device: bytes, reason: str, age_ms: int) -> None:
+    def _has_improved(self, live: Live, device: bytes) -> bool:
+        """Say whether a device can do more since it was last offered the object: then it is tried again."""
+        offered_ms = self.parts.spool.life_ms_of(live, live.state.content.offer_ages[device])
+        return self.capacity.improved_ms(device) > offered_ms
+
+    def offer_to(self, live: Live, device: bytes, reason: str, age_ms: int, needs: Sequence[str] = ()) -> None:
         """Append the offer to what this turn made; `write_turn` ends the turn with it."""
         history = live.state.history
         left_ms = max(0, history.created.lifetime_ms - age_ms)
         expires_ms = age_ms + min(left_ms // 4, OFFER_MS_MAX)
-        offered = b.OfferedClear(device, history.view.number + 1, expires_ms, reason[:200])
+        offered = b.OfferedClear(device, history.view.number + 1, expires_ms, reason[:200], tuple(needs))
         live.made.append(make(Kind.OFFERED, offered))
         to = self.parts.adverts.name_of(device)
         self.parts.effects.append(Note(Stage.JUDGED, live.object, {"offered": to, "reason": reason}, is_info=True))
@@ -90,7 +99,7 @@ class Custody:
 
     def _consider(self, live: Live, offered: b.OfferedClear, age_ms: int) -> None:
         offer = live.state.history.view.tip
-        refusal = self._why_not(live)
+        refusal = self._why_not(live, offered.needs)
         if refusal is not None:
             self._refuse(live, offer, refusal)
             return
@@ -98,7 +107,7 @@ class Custody:
         self.parts.pen.write_turn(live, age_ms)
         self.parts.effects.append(Note(Stage.JUDGED, live.object, {"custody": "accepted"}, is_info=True))
 
-    def _why_not(self, live: Live) -> Refusal | None:
+    def _why_not(self, live: Live, needs: Sequence[str]) -> Refusal | None:
         """Return why this device does not take custody, or None."""
         state = live.state
         if live.parked or self.parts.store.get_meta("held", 0):
@@ -110,7 +119,8 @@ class Custody:
         found = self.parts.members.grant_under(state.history.created.roots)
         if found is None or not may_append(found[1], Kind.ACCEPTED):
             return Refusal.POLICY
-        if self.parts.intent_of(live) is None:
+        can = self.capacity.capabilities()
+        if self.parts.intent_of(live) is None or any(need not in can for need in needs):
             return Refusal.INCAPABLE
         return None
 

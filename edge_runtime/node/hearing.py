@@ -41,6 +41,8 @@ class Hearing:
         """A contact is over."""
         contact = self.contacts.end(event)
         if contact is not None:
+            if contact.device not in self.contacts.devices():
+                self.contacts.capacity.forget(contact.device)
             self._wake_peer(contact.device)
 
     def _wake_peer(self, device: bytes) -> None:
@@ -79,6 +81,9 @@ class Hearing:
                     age_ms = self.parts.spool.age_ms(live)
                     if self.custody.hear_refusal(live, offer, contact.device, reason, age_ms):
                         self.go_on(live)
+            case m.Denied(subjects):
+                self.contacts.capacity.hear(contact.device, subjects)
+                self._wake_peer(contact.device)
             case _:
                 assert_never(event.message)
 
@@ -92,6 +97,7 @@ class Hearing:
                 continue
             if advert is not None:
                 fresh.append(raw)
+                self.contacts.capacity.note_improved(advert.device)
                 self._wake_peer(advert.device)
         self.contacts.tell_adverts(fresh, but=contact.number)
 

@@ -26,6 +26,7 @@ from ..program.app import Intent
 from ..program.driver import StepCall, World
 from .authority import Authority
 from .events import StepEnded
+from .incapacity import Capacity
 from .parts import Parts
 from .shelving import trigger_of
 from .spool import Live
@@ -58,6 +59,7 @@ class Elsewhere(Struct, frozen=True):
     needs: tuple[str, ...]
     triggers: tuple[Trigger, ...]
     reason: str
+    denied: tuple[str, ...] = ()  # what this device lacks: it says so in the object
 
 
 StepDecision: TypeAlias = Go | Pause | Elsewhere
@@ -86,9 +88,12 @@ class _LiveWorld:
 class Judgement:
     """Asks the judge on behalf of the node."""
 
-    def __init__(self, parts: Parts, authority: Authority, in_contact: Callable[[], Sequence[bytes]]) -> None:
+    def __init__(
+        self, parts: Parts, authority: Authority, in_contact: Callable[[], Sequence[bytes]], capacity: Capacity
+    ) -> None:
         self.parts = parts
         self.authority = authority
+        self.capacity = capacity
         self.in_contact = in_contact
         self.ways = Ways(parts)
         self._destinations: OrderedDict[str, Destination] = OrderedDict()
@@ -110,7 +115,7 @@ class Judgement:
         moment = parts.timeline.moment
         return Snapshot(
             parts.facts.by_name, parts.timeline.life_ms, age_ms, moment.wall_ms, moment.trust,
-            tuple(sorted(parts.settings.capabilities)), frozenset(met), frozenset(known),
+            self.capacity.capabilities(), frozenset(met), frozenset(known),
             frozenset(item.name for item in live.state.untaken()), live.state.content.outcomes,
             self.authority.policy.hash, {},
         )  # fmt: skip
@@ -154,9 +159,11 @@ class Judgement:
                 self.destination(call.name).start(live.object + call.path.encode(), self.parts.timeline.life_ms)
                 return Go(verdict, permitted)
             case Action.DELEGATION:
-                missing = tuple(need for need in decision.missing if need not in self.parts.settings.capabilities)
-                triggers = tuple(OnPeer(need) for need in missing) or (OnPeer(live.state.content.intent),)
-                return Elsewhere(decision.missing, triggers, decision.reason)
+                can = self.capacity.capabilities()
+                missing = tuple(need for need in decision.missing if need not in can)
+                peers = tuple(OnPeer(need) for need in missing) or (OnPeer(live.state.content.intent),)
+                own = tuple(Changed(name) for name in self.capacity.facts_of(missing))
+                return Elsewhere(decision.missing, (*peers, *own), decision.reason, missing)
             case _:
                 return Pause(_triggers_of(decision), decision.reason, verdict if decision.is_denied else None, needs)
 
@@ -260,7 +267,8 @@ class Judgement:
         """Return what an object waits for whose intent no app here offers."""
         name = live.state.content.intent
         needs = tuple(sorted(live.state.history.created.needs))
-        return Elsewhere(needs, (OnPeer(name), *(OnPeer(need) for need in needs)), f"no app here offers {name}")
+        peers = (OnPeer(name), *(OnPeer(need) for need in needs))
+        return Elsewhere(needs, peers, f"no app here offers {name}", (name,))
 
     def on_new_app(self, live: Live) -> tuple[Trigger, ...]:
         """Return the trigger of an object that only another version of its app can turn."""

@@ -19,6 +19,8 @@ from ..base.limits import (
     GRANT_BYTES_MAX,
     HEADS_PER_MESSAGE_MAX,
     INTEGER_MAX,
+    LIST_ITEMS_MAX,
+    NAME_BYTES_MAX,
 )
 from ..objects.codec import decode as decode_cbor
 from ..objects.codec import encode as encode_cbor
@@ -99,7 +101,15 @@ class Refuse(Wire, frozen=True, tag=6):
     reason: Annotated[int, Meta(ge=0, le=255)]
 
 
-Message: TypeAlias = Hello | Adverts | Heads | Want | Entries | Refuse
+class Denied(Wire, frozen=True, tag=7):
+    """What this device cannot do now although its advert names it; replaces what it said before in this contact."""
+
+    subjects: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)], ...], Meta(max_length=LIST_ITEMS_MAX)
+    ]
+
+
+Message: TypeAlias = Hello | Adverts | Heads | Want | Entries | Refuse | Denied
 
 
 def encode_message(message: Message) -> bytes:

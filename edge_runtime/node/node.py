@@ -35,6 +35,7 @@ from .custody import Custody
 from .effects import Answer, Effect, MembershipChanged, Note, Stage, Turn
 from .facts import Facts
 from .hearing import Hearing
+from .incapacity import Capacity
 from .intake import Intake
 from .judgement import Judgement
 from .membership import Members, Membership
@@ -76,9 +77,10 @@ class Node:
         parts.set_apps(apps)
         self.entropy = entropy
         self.parts = parts
-        self.contacts = Contacts(parts, Reconciler(parts))
-        self.custody = Custody(parts, self.contacts.devices)
-        self.judgement = Judgement(parts, Authority(parts, policy), self.contacts.devices)
+        capacity = Capacity(parts)
+        self.contacts = Contacts(parts, Reconciler(parts), capacity)
+        self.custody = Custody(parts, self.contacts.devices, capacity)
+        self.judgement = Judgement(parts, Authority(parts, policy), self.contacts.devices, capacity)
         self.shelving = Shelving(parts)
         self.turner = Turner(parts, self.judgement, self.custody, self.shelving)
         self.intake = Intake(parts)
@@ -226,6 +228,8 @@ class Node:
         for object_id, offer, offerer, reason in self.custody.refusals:
             self.contacts.refuse(object_id, offer, offerer, reason)
         self.custody.refusals.clear()
+        if parts.settings.reservations:
+            self.contacts.tell_denials()
         self.contacts.pump_all()
         self.asking.tell_waiters()
         parts.spool.shrink()

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from ..base.limits import PROBE_COST_MS
 from ..judge.plan import Plan
+from ..objects.conditions import Condition
 from ..objects.entries import Entry
 from ..program.app import App, Intent
 from .adverts import Adverts
@@ -22,12 +23,20 @@ from .timeline import Timeline
 from .writing import Pen
 
 
+class Reservation(Struct, frozen=True):
+    """A capability that a device does not have while a condition over its own facts holds."""
+
+    subject: str
+    condition: Condition
+
+
 class Settings(Struct, frozen=True):
     """What the machine's configuration says of this device.
 
     Attributes:
         name: for people; used when the store has none yet.
         capabilities, resources: lower-case dotted names that steps may need.
+        reservations: when a capability is denied all the same.
         boot: 8 random bytes of this process start. boot_id: names the machine's boot.
         plans: contact plans by destination, in wall time. probe_cost_ms: the delay that is worth one attempt.
     """
@@ -35,6 +44,7 @@ class Settings(Struct, frozen=True):
     name: str
     capabilities: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
+    reservations: tuple[Reservation, ...] = ()
     boot: bytes = b"\x00" * 8
     boot_id: str = ""
     plans: Mapping[str, Plan] = {}

@@ -105,6 +105,7 @@ class Sleeping:
         """Offer an object whose intent no app here offers, or sleep until there is one."""
         name = live.state.content.intent
         decision = self.judgement.without_app(live)
+        self.custody.capacity.say(live, decision.denied, decision.reason, age_ms)
         if not live.flights and self.custody.offer(live, decision.needs, decision.reason, age_ms):
             return
         self.write_dormant(live, list(decision.triggers), f"no app here offers {name}", age_ms)

@@ -268,6 +268,8 @@ class Turner:
         if live.flights:
             return
         elsewhere = next((item.elsewhere for item in blocked if item.elsewhere is not None), None)
+        if elsewhere is not None:
+            self.custody.capacity.say(live, elsewhere.denied, elsewhere.reason, age_ms)
         if elsewhere is not None and self.custody.offer(live, elsewhere.needs, elsewhere.reason, age_ms):
             return
         self.sleeping.sleep(live, body, blocked, age_ms)

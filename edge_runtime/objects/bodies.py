@@ -111,6 +111,7 @@ class OfferedClear(Body, frozen=True):
     epoch: Unsigned
     expires_age_ms: Unsigned
     reason: Text
+    needs: Names = ()
 
 
 class AcceptedClear(Body, frozen=True):
@@ -185,6 +186,22 @@ class CancelSealed(Body, frozen=True):
     """Why somebody wants the object to end."""
 
     reason: Text
+
+
+class CannotSealed(Body, frozen=True):
+    """A device cannot do a thing (`objects.denials`): of whom, what, why, under which condition, and until when.
+
+    `scope` is a `denials.Scope`. `condition` is the canonical CBOR of a condition's tree over facts of the device that
+    it is about, empty for none. `until_age_ms` 0: never by time. `advert` 0: not bound to an advert's counter.
+    """
+
+    about: Hash
+    subject: Name
+    scope: Annotated[int, Meta(ge=0, le=31)]
+    evidence: Text
+    condition: Tree
+    until_age_ms: Unsigned
+    advert: Unsigned
 
 
 class ReenteredSealed(Body, frozen=True):

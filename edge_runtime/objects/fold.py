@@ -19,6 +19,7 @@ from .codec import encode
 from .entries import Entry
 from .grants import Role
 from .history import History, Placed
+from .incapacity import Incapacities
 from .intents import lineage_by_name, lineage_of_child
 from .kinds import Kind
 from .records import SHAPES, Record, read_clear, read_sealed
@@ -96,6 +97,7 @@ class Content(Struct):
     lost: dict[bytes, None] = field(default_factory=dict)  # devices from which custody was claimed
     denials: dict[str, Denial] = field(default_factory=dict)  # by path, until the call is tried
     denied_by: dict[bytes, int] = field(default_factory=dict)  # device -> age of its newest denial
+    offer_ages: dict[bytes, int] = field(default_factory=dict)  # device -> age at the newest offer to it
     last_age_ms: int = 0
     last_wall_ms: int = 0
     is_opaque: bool = False  # a turn on the chain has a kind that this version does not know
@@ -111,6 +113,7 @@ class ObjectState:
         history: all entries, placed.
         content: of the ruling chain.
         inputs: signals with effect, in the order in which a body may take them.
+        incapacities: what devices said they cannot do.
         cancels: ids of cancel requests with effect, lowest first.
         holding: what the newest of an operator's words is: 0 hold, 1 release, 2 resume, None for none.
         resumed_age_ms: age at the newest `resume`, -1 for none: failures up to then are forgiven.
@@ -124,6 +127,7 @@ class ObjectState:
         self.content = Content()
         self.inputs: list[Input] = []
         self.cancels: list[bytes] = []
+        self.incapacities = Incapacities()
         self._words: list[tuple[int, bytes, int, int]] = []
         self.resumed_age_ms = -1
         self.invalid: dict[bytes, None] = {}
@@ -188,6 +192,7 @@ class ObjectState:
                 None if c.finish is None else [int(c.finish.end), c.finish.value, c.finish.error],
                 [] if c.dormancy is None else [c.dormancy.trigger, c.dormancy.reason, c.dormancy.expires_age_ms],
                 [[i.ref, i.name, i.value] for i in self.inputs], list(self.cancels), sorted(self.invalid),
+                [[item.ref, item.about, item.subject, item.binds] for item in self.incapacities.all()],
             ]
         )  # fmt: skip
 
@@ -212,6 +217,10 @@ class ObjectState:
                         item = Input(ref, entry.height, body.name, body.value, entry.author, entry.age_ms)
                         self.inputs.append(item)
                         self.inputs.sort(key=lambda item: (item.height, item.ref))
+                case Kind.CANNOT:
+                    said = read_sealed(record)
+                    if isinstance(said, b.CannotSealed):
+                        self.incapacities.keep(said, entry.author, entry.height, ref, roles)
                 case Kind.CANCEL_REQUESTED:
                     self.cancels = sorted([*self.cancels, entry.id])
                 case Kind.HOLDING:
@@ -244,6 +253,7 @@ class ObjectState:
                 offered = read_clear(record)
                 assert isinstance(offered, b.OfferedClear)
                 self.content.offered_to.append(offered.to)
+                self.content.offer_ages[offered.to] = entry.age_ms
             case Kind.ACCEPTED:
                 self.content.offered_to.clear()
                 self.content.lost.pop(entry.author, None)

@@ -22,6 +22,7 @@ PLAIN = b"\x00"
 SHAPES: dict[int, tuple[type[b.Body], type[b.Body] | None]] = {
     Kind.SIGNALLED: (b.Empty, b.SignalledSealed),
     Kind.CANCEL_REQUESTED: (b.Empty, b.CancelSealed),
+    Kind.CANNOT: (b.Empty, b.CannotSealed),
     Kind.HOLDING: (b.HoldingClear, None),
     Kind.CREATED: (b.CreatedClear, b.CreatedSealed),
     Kind.REENTERED: (b.Empty, b.ReenteredSealed),

@@ -20,7 +20,18 @@ from ..base.moment import Moment, Trust
 from ..base.units import format_duration
 from . import condition_text
 from .conditions import (
-    Both, Compare, Condition, Either, FactView, IsTrue, Member, Truth, count_nodes, evaluate, leaves, names,
+    Both,
+    Compare,
+    Condition,
+    Either,
+    FactView,
+    IsTrue,
+    Member,
+    Truth,
+    count_nodes,
+    evaluate,
+    leaves,
+    names,
 )  # fmt: skip
 from .conditions import from_tree as condition_from_tree
 from .conditions import to_tree as condition_to_tree

@@ -20,8 +20,9 @@ from ..judge.policy import Policy
 from ..node import commands as c
 from ..node import events as e
 from ..node.node import Node
-from ..node.parts import Settings
+from ..node.parts import Reservation, Settings
 from ..node.store import Store
+from ..objects.condition_text import parse
 from ..objects.keys import SigningKey
 from ..program.app import App
 from .timetable import Timetable
@@ -35,7 +36,7 @@ class DevicePlan(Struct, frozen=True):
     Attributes:
         has: capabilities, such as `camera`. apps: besides those of the world. roles: in the fleet.
         policy: None for the default one. trust: of its wall clock. contact_plans: by destination, in the wall time of
-            `WALL_START_MS`.
+            `WALL_START_MS`. cannot: capability -> condition that denies it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class DevicePlan(Struct, frozen=True):
     policy: Policy | None = None
     trust: Trust = Trust.NTP
     contact_plans: Mapping[str, Plan] = {}
+    cannot: Mapping[str, str] = {}
 
 
 class Device:
@@ -106,8 +108,8 @@ class Device:
         self.lives += 1
         chance = self._chance
         settings = Settings(
-            self.name, tuple(sorted(self.plan.has)), (), chance.randbytes(8), f"{self.name}-{self.boots}",
-            self.plan.contact_plans,
+            self.name, tuple(sorted(self.plan.has)), (), self._reservations(), chance.randbytes(8),
+            f"{self.name}-{self.boots}", self.plan.contact_plans,
         )  # fmt: skip
         with self.store.transaction():
             self._node = Node(
@@ -115,6 +117,9 @@ class Device:
                 chance.randbytes, self.read_moment(),
             )  # fmt: skip
         self.inbox.append(e.Restored())
+
+    def _reservations(self) -> tuple[Reservation, ...]:
+        return tuple(Reservation(name, parse(text)) for name, text in self.plan.cannot.items())
 
     def die(self) -> None:
         """End the process: what only memory held is gone."""

@@ -118,7 +118,7 @@ class WorldChecks:
         device.connection.backup(copy)
         store = Store.open(copy)
         boot_id = f"{device.name}-{device.boots}"
-        settings = Settings(device.name, tuple(sorted(device.plan.has)), (), b"\x00" * 8, boot_id)
+        settings = Settings(device.name, tuple(sorted(device.plan.has)), boot=b"\x00" * 8, boot_id=boot_id)
         with store.transaction():
             store.clear_derived()
             Node(

@@ -102,3 +102,14 @@ def test_what_is_wrong_in_a_plan_or_in_pacing_is_named(tmp_path: Path, text: str
 def test_the_cost_of_an_attempt_is_three_seconds_of_delay_unless_said_otherwise(tmp_path: Path) -> None:
     assert Config().pacing.delay_per_attempt_s == 3
     assert read_config(write(tmp_path, "[pacing]\ndelay_per_attempt_s = 300")).pacing.delay_per_attempt_s == 300
+
+
+def test_a_capability_with_a_condition_is_read_and_a_wrong_condition_is_named(tmp_path: Path) -> None:
+    """Behaviour: 8.4."""
+    path = tmp_path / "config.toml"
+    path.write_text('[[cannot]]\ncapability = "camera"\nwhen = "battery.percent < 20"\n')
+    [reservation] = read_config(path).reservations()
+    assert reservation.subject == "camera"
+    path.write_text('[[cannot]]\ncapability = "camera"\nwhen = "battery <"\n')
+    with pytest.raises(UsageError, match=r"config.toml: \[\[cannot\]\] camera: when: "):
+        read_config(path)

@@ -13,6 +13,7 @@ from edge_runtime.node.messages import (
     Heads,
     Hello,
     Message,
+    Denied,
     Refuse,
     Want,
     decode_message,
@@ -31,7 +32,7 @@ HASH = bytes(range(32))
         Heads((Head(HASH, (HASH,)), Head(HASH, ())), True),
         Want((Head(HASH, ()),)),
         Entries(HASH, (b"grant",), (b"entry",), 5, False),
-        Refuse(HASH, HASH, 33),
+        Refuse(HASH, HASH, 33), Denied(("camera",)),
     ],
 )
 def test_a_message_comes_back_as_it_was(message: Message) -> None:

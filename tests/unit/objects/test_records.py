@@ -33,6 +33,7 @@ SAMPLES = [
     terminated(),
     make(Kind.REENTERED, b.Empty(), b.ReenteredSealed(("age reaches 2 h",), b"d" * 16)),
     make(Kind.ATTEMPTED, b.Empty(), b.AttemptedSealed(b"a" * 16, "p", b"f" * 16, 4, "valve", "ok")),
+    make(Kind.CANNOT, b.Empty(), b.CannotSealed(b"d" * 32, "camera", 0, "no lens", b"", 0, 3)),
     make(Kind.REFINED, b.Empty(), b.RefinedSealed("p", b"b" * 16, b"a" * 16, b"\x80", "battery")),
     make(Kind.DENIED, b.Empty(), b.DeniedSealed("p", True, "rule", b"h" * 16, "peer")),
 ]  # fmt: skip

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .client import Client as Client
     from .judge.outcomes import Outcome as Outcome
     from .objects.bodies import EffectClass as EffectClass
+    from .program.advising import Advice as Advice
+    from .program.advising import AdvisorView as AdvisorView
     from .program.app import App as App
     from .program.attempt import Attempt as Attempt
     from .program.attempt import current_attempt as current_attempt
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from .program.errors import Unreachable as Unreachable
 
 _PLACES = {
+    "Advice": "program.advising",
+    "AdvisorView": "program.advising",
     "App": "program.app",
     "Attempt": "program.attempt",
     "BlockingClient": "client",

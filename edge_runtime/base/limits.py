@@ -68,6 +68,21 @@ SCOPE_CHARS_MAX = 300
 COMPLAINTS_MAX = 16  # texts kept of what asyncio would have logged about one body; more are dropped
 AWAITS_AT_CLOSE_MAX = 100  # awaits refused to one coroutine that is being freed; then it is dropped as it is
 
+# --- Advice. ---
+ADVICE_BYTES_MAX = 8 * KIB  # of one proposal; a longer answer counts as none
+ADVICE_CONFIDENCE_MAX = 1_000
+ADVICE_QUESTION_BYTES_MAX = 4 * KIB  # refused where it is asked
+ADVICE_TOPIC_BYTES_MAX = 96  # with its prefix it is the name of a published value
+ADVICE_MS_DEFAULT = 1 * MINUTE_MS  # how long a body waits for it: no advisor may be there at all
+ADVICE_VALID_MS_DEFAULT = 10 * MINUTE_MS
+ADVICE_VALID_MS_MAX = DAY_MS
+ADVISOR_ANSWER_BYTES_MAX = 64 * KIB  # of one HTTP answer; longer ones are cut off and count as none
+ADVISOR_PAUSE_S_MAX = 3_600  # a Retry-After is believed so far
+ADVISOR_QUEUE_MAX = 16  # questions that wait for one advisor; one more is dropped, as if it were absent
+ADVISOR_TIMEOUT_S_MAX = 600
+ADVISOR_CALLS_PER_HOUR_MAX = 3_600
+ADVISOR_FACTS_MAX = 100  # shown to an advisor, by alphabet
+
 # --- The node thread. ---
 TURN_EVENTS_MAX = 256
 TURN_MS_MAX = 20
@@ -180,6 +195,9 @@ assert ENTRY_BYTES_MAX <= ASIDE_BYTES_MAX
 assert OFFER_MS_MAX <= LIFETIME_MS_DEFAULT
 assert QUERY_BYTES_MAX <= CONTROL_UNREAD_BYTES_MAX
 assert 2 * ARGUMENTS_BYTES_MAX < CONTROL_LINE_BYTES_MAX, "arguments in hex must fit a request"
+assert 2 * ADVICE_BYTES_MAX <= RESULT_BYTES_MAX, "a proposal is learned with its advisor and confidence"
+assert ADVICE_TOPIC_BYTES_MAX < NAME_BYTES_MAX
+assert ADVICE_VALID_MS_DEFAULT <= ADVICE_VALID_MS_MAX
 assert DEATHS_ELSEWHERE < DEATHS_MAX
 assert DORMANCY_MS_MAX <= LIFETIME_MS_MAX
 assert RTO_MS_MIN <= RTO_MS_INITIAL <= RTO_MS_MAX

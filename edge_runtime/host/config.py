@@ -10,7 +10,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..base.errors import UsageError
-from ..base.limits import LIST_ITEMS_MAX, NAME_BYTES_MAX, PLAN_PASSES_MAX, PROBE_COST_MS, PROBE_COST_MS_MAX
+from ..base.limits import (
+    ADVISOR_CALLS_PER_HOUR_MAX, ADVISOR_TIMEOUT_S_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX, PLAN_PASSES_MAX, PROBE_COST_MS,
+    PROBE_COST_MS_MAX,
+)  # fmt: skip
 from ..base.units import SECOND_MS
 from ..judge.plan import Pass, Plan, plan_of
 from ..judge.policy import Policy
@@ -73,6 +76,21 @@ class AppConfig(Struct, forbid_unknown_fields=True, frozen=True):
     path: str = ""
 
 
+class AdvisorConfig(Struct, forbid_unknown_fields=True, frozen=True):
+    """`[advisor]`: an OpenAI-compatible endpoint, and the budget of every advisor here.
+
+    `base_url` empty: there is none. `key_file` holds the key, if one is needed. `topics`: what it is asked about, `*`
+    for all. `timeout_s` of one call; `calls_per_hour` of one advisor.
+    """
+
+    base_url: str = ""
+    model: str = ""
+    key_file: str = ""
+    topics: Words = msgspec.field(default_factory=lambda: ["*"])
+    timeout_s: Annotated[float, Meta(gt=0, le=ADVISOR_TIMEOUT_S_MAX)] = 30.0
+    calls_per_hour: Annotated[int, Meta(ge=0, le=ADVISOR_CALLS_PER_HOUR_MAX)] = 60
+
+
 class PassConfig(Struct, forbid_unknown_fields=True, frozen=True):
     """`[[plan]]`: one pass of a destination (`peer`: its name), `start` and `end` with their time zone.
 
@@ -104,6 +122,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
 
     device: DeviceConfig = DeviceConfig()
     network: NetworkConfig = NetworkConfig()
+    advisor: AdvisorConfig = AdvisorConfig()
     apps: Annotated[list[AppConfig], Meta(max_length=LIST_ITEMS_MAX)] = []
     cannot: Annotated[list[CannotConfig], Meta(max_length=LIST_ITEMS_MAX)] = []
     plan: Annotated[list[PassConfig], Meta(max_length=PLAN_PASSES_MAX)] = []

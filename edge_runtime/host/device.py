@@ -51,6 +51,12 @@ def replace_pacing(node: Node, config: Config) -> None:
     node.parts.agenda.wake_topic("fact:link")
 
 
+def replace_topics(node: Node, config: Config) -> None:
+    """Say on which topics the configured advisor may be asked; on the node thread, like `replace_offers`."""
+    topics = tuple(config.advisor.topics) if config.advisor.base_url else ()
+    node.parts.settings = replace(node.parts.settings, topics=topics)
+
+
 def make_node(
     state: StateDir, apps: Sequence[App], policy: Policy, clock: Clock, name: str,
     capabilities: Sequence[str] = (), resources: Sequence[str] = (), reservations: Sequence[Reservation] = (),

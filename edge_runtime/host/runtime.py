@@ -25,14 +25,15 @@ from ..judge.policy import Policy
 from ..node import commands as c
 from ..node import effects as f
 from ..node.authority import is_in_force
-from ..node.events import Asked, AskerGone, Called, Imported, Restored, StepEnded, StepWithheld
+from ..node.events import Asked, AskerGone, Called, Imported, Restored
 from ..node.membership import Membership
 from ..node.parts import Reservation
+from .advising.asking import Advisors
 from .apps import LoadedApps, load_apps
 from .clock import Clock
 from .config import Config, read_config, read_policy
 from .control import ControlServer
-from .device import host_name, make_node, replace_offers, replace_pacing
+from .device import host_name, make_node, replace_offers, replace_pacing, replace_topics
 from .lean import settle_memory
 from .local import make_fleet
 from .notify import Notifier
@@ -80,7 +81,8 @@ class Runtime:
         self.loaded = LoadedApps((), ())
         self.loop = asyncio.get_running_loop()
         self.thread = NodeThread(self._make_node, self.clock, self.loop, self._perform, self._store_failed)
-        self.workers = Workers(self.loop, self._step_ended, self._is_in_force)
+        self.workers = Workers(self.loop, self.thread.post, self._is_in_force)
+        self.advisors = Advisors(self.thread.post, lambda: self._membership().is_radio_on)
         self.control = ControlServer(state.place_socket(), self._ask, self._gone, self._hung_up)
         self.links: Links | None = None
         self.trouble = ""
@@ -98,6 +100,7 @@ class Runtime:
         self.loaded = load_apps(specs)
         for failure in self.loaded.failures:
             log.error("%s The daemon runs without it.", failure)
+        self.advisors.configure(self.loaded.apps, self.config.advisor)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._stop.set)
         self.loop.add_signal_handler(signal.SIGHUP, self._reload)
@@ -150,6 +153,7 @@ class Runtime:
         name = options.name or config.device.name or host_name()
         node = make_node(self.state, self.loaded.apps, self.policy, self.clock, name, *self._offers())
         replace_pacing(node, config)
+        replace_topics(node, config)
         if not node.membership().fleets:
             from ..node.turns import run_turn
 
@@ -197,10 +201,12 @@ class Runtime:
             log.error("reload: %s What was in force stays.", error.message)
         else:
             self.policy, self.config = policy, config
+            self.advisors.configure(self.loaded.apps, config.advisor)
             if node is not None:
                 self.thread.post(Called(partial(node.replace_policy, policy)))
                 self.thread.post(Called(partial(replace_offers, node, self.loaded.apps, *self._offers())))
                 self.thread.post(Called(partial(replace_pacing, node, config)))
+                self.thread.post(Called(partial(replace_topics, node, config)))
             log.info("policy and capabilities read again")
         self.notifier.send("READY=1")
 
@@ -303,9 +309,6 @@ class Runtime:
 
     # --- Performing effects (on the loop, after the commit) -------------------------------------------------------
 
-    def _step_ended(self, event: StepEnded | StepWithheld) -> None:
-        self.thread.post(event)
-
     def _is_in_force(self, start: f.StartStep) -> bool:
         """Say whether a step may still run, right before it does; called from worker threads, too."""
         return is_in_force(start, self.policy.hash, self.clock.read())
@@ -317,6 +320,8 @@ class Runtime:
             match effect:
                 case f.StartStep():
                     self.workers.start(effect)
+                case f.AskAdvisor():
+                    self.advisors.ask(effect)
                 case f.StopStep(object_id, path):
                     self.workers.stop(object_id, path)
                 case f.Answer():
@@ -345,6 +350,7 @@ class Runtime:
         mine = {
             "apps_failed": list(self.loaded.failures), "steps_running": self.workers.running,
             "hung_threads": self.workers.hung, "trouble": self.trouble or None, "links": links,
+            "advice": self.advisors.counts,
         }  # fmt: skip
         return replace(answer, value={**answer.value, **mine})
 

@@ -25,7 +25,7 @@ class Snapshot(Struct, frozen=True):
         capabilities: of this device. met: capabilities, intents and ids of peers in contact. known: those of all
             devices with an advert here.
         signals: names of untaken signals. ended: object id -> has it ended.
-        policy: 16-byte hash of the policy in force.
+        policy: 16-byte hash of the policy in force. advice: topics with fresh advice; no condition can ask for them.
     """
 
     facts: Mapping[str, Fact]
@@ -40,6 +40,7 @@ class Snapshot(Struct, frozen=True):
     outcomes: Mapping[int, int]
     policy: bytes
     ended: Mapping[bytes, bool]
+    advice: frozenset[str] = frozenset()
 
     def fact_value(self, name: str, max_age_ms: int | None = None) -> Scalar | None:
         """Return a fact's value, None while it is unknown or too old."""
@@ -80,6 +81,10 @@ class Snapshot(Struct, frozen=True):
         """Say whether an untaken signal of that name is there."""
         return name in self.signals
 
+    def has_advice(self, topic: str) -> bool:
+        """Say whether fresh advice on a topic is there."""
+        return topic in self.advice
+
     def has_ended(self, object_id: bytes) -> bool | None:
         """Say whether another object has ended; None if it is not here."""
         return self.ended.get(object_id)
@@ -95,6 +100,6 @@ class Snapshot(Struct, frozen=True):
             if fact.is_known_at(self.life_ms)
         }
         parts = [facts, self.age_ms, self.wall_ms, int(self.trust), list(self.capabilities), sorted(self.met),
-                 sorted(self.known), sorted(self.signals), dict(self.outcomes), self.policy,
+                 sorted(self.known), sorted(self.signals), sorted(self.advice), dict(self.outcomes), self.policy,
                  [[object_id, self.ended[object_id]] for object_id in sorted(self.ended)]]  # fmt: skip
         return blake2b(encode_value(parts), digest_size=16).digest()

@@ -8,7 +8,8 @@ import msgspec
 
 from ..base.errors import PeerError
 from ..base.limits import ADVERT_BYTES_MAX, ADVERT_INTENTS_MAX, ADVERTS_MAX, LIST_ITEMS_MAX
-from ..objects.grants import Advert, sign_advert, verify_advert
+from ..objects.grants import Advert, may_append, sign_advert, verify_advert, verify_grant
+from ..objects.kinds import Kind
 from .membership import Members
 from .store import Store
 
@@ -110,8 +111,17 @@ class Adverts:
             if advert.device != self.members.device
             and advert.device not in excluded
             and advert.has(needs, intent)
+            and _may_take(advert)
         ]
         return [item[3] for item in sorted(found, key=lambda item: item[:3])]
+
+
+def _may_take(advert: Advert) -> bool:
+    """Say whether a device may take custody at all, as its own grant says: a relay or an advisor may not."""
+    try:
+        return not advert.grant or may_append(verify_grant(advert.grant).roles, Kind.ACCEPTED)
+    except PeerError:
+        return False
 
 
 def _shorter(advert: Advert) -> Advert:

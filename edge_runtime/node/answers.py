@@ -273,7 +273,7 @@ def plain(value: Any) -> Any:
 
 
 # Fields that hold canonical CBOR of a user's value, and fields that hold a tree not worth printing as bytes.
-_VALUE_FIELDS = ("value", "arguments", "state")
+_VALUE_FIELDS = ("value", "arguments", "state", "proposal")
 
 
 def body_of(record: Record) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct, field
 
 from ..base.errors import UsageError
+from ..program.advising import AdvisorView
 
 
 class Stage(Enum):
@@ -57,6 +58,19 @@ class StopStep(Struct, frozen=True):
     path: str
 
 
+class AskAdvisor(Struct, frozen=True):
+    """Ask this device's advisor on a topic; the host answers with at most one `AdviceGiven`, or not at all.
+
+    Attributes:
+        based_on: the object's ruling tip, as the view shows it.
+    """
+
+    object: bytes
+    topic: str
+    based_on: bytes
+    view: AdvisorView
+
+
 class Answer(Struct, frozen=True):
     """The answer to a request, or one row of it.
 
@@ -99,7 +113,7 @@ class Note(Struct, frozen=True):
     is_info: bool = False
 
 
-Effect: TypeAlias = StartStep | StopStep | Answer | Send | Close | MembershipChanged | Note
+Effect: TypeAlias = StartStep | StopStep | AskAdvisor | Answer | Send | Close | MembershipChanged | Note
 
 
 class Turn(Struct):

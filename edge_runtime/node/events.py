@@ -67,6 +67,17 @@ class StepWithheld(Struct, frozen=True):
     try_number: int
 
 
+class AdviceGiven(Struct, frozen=True):
+    """An advisor that `AskAdvisor` asked has answered: canonical CBOR of the proposal, at most ADVICE_BYTES_MAX."""
+
+    object: bytes
+    topic: str
+    based_on: bytes
+    proposal: bytes
+    confidence: int
+    valid_ms: int
+
+
 class TimeCame(Struct, frozen=True):
     """The armed alarm is due, or the host read the clocks again."""
 
@@ -176,6 +187,7 @@ Event: TypeAlias = (
     | AskerGone
     | StepEnded
     | StepWithheld
+    | AdviceGiven
     | TimeCame
     | FactRead
     | EventHappened

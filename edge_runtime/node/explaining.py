@@ -7,6 +7,7 @@ from typing import Any
 from ..judge.evaluate import Action
 from ..judge.outcomes import Outcome
 from ..objects.triggers import OnPeer, Trigger, describe, holds
+from .advising import advice_rows
 from .judgement import Judgement
 from .shelving import trigger_of
 from .spool import Live
@@ -45,6 +46,7 @@ class Explaining:
             "reason": live.reason or (dormancy.reason if dormancy is not None else None),
             "next": None if live.due_ms is None else max(0, live.due_ms - self.parts.timeline.life_ms),
             "waits": waits,
+            "advice": advice_rows(self.parts, live),
             "expires_in_ms": None if content.finish is not None else max(0, ends_ms - age_ms),
         }
 

@@ -16,6 +16,7 @@ from ..judge.policy import Verdict
 from ..judge.prober import Destination
 from ..judge.rto import Rto
 from ..judge.snapshot import Snapshot
+from ..objects.advice import fresh_topics, freshest
 from ..objects.attempts import StepMemory
 from ..objects.codec import decode
 from ..objects.conditions import Condition, Scalar, Truth, evaluate, is_name
@@ -84,6 +85,12 @@ class _LiveWorld:
         """Return a keyed state's value."""
         return self._judgement.parts.get_state(self._live, name)
 
+    def advice(self, topic: str) -> bytes:
+        """Return the fresh advice on a topic, empty for none."""
+        state = self._live.state
+        found = freshest(state.advice, topic, state.history.view.tip, self._age_ms)
+        return b"" if found is None else found.spell()
+
 
 class Judgement:
     """Asks the judge on behalf of the node."""
@@ -118,6 +125,7 @@ class Judgement:
             self.capacity.capabilities(), frozenset(met), frozenset(known),
             frozenset(item.name for item in live.state.untaken()), live.state.content.outcomes,
             self.authority.policy.hash, {},
+            fresh_topics(live.state.advice, live.state.history.view.tip, age_ms),
         )  # fmt: skip
 
     def snapshot_digest(self, live: Live, age_ms: int) -> bytes:

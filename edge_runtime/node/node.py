@@ -25,6 +25,7 @@ from ..program.app import App
 from . import events as e
 from . import surroundings
 from .adverts import Adverts
+from .advising import Advising
 from .agenda import Agenda
 from .answers import Answers
 from .asking import Asking
@@ -42,7 +43,7 @@ from .membership import Members, Membership
 from .parts import Parts, Settings
 from .reconcile import Reconciler
 from .requests import Requests
-from .shelving import Shelving
+from .shelving import ADVICE_TOPIC, Shelving
 from .spool import Flight, Live, Spool
 from .store import Quarantined, Store
 from .timeline import Timeline
@@ -86,6 +87,7 @@ class Node:
         self.intake = Intake(parts)
         self.answers = Answers(parts, self.contacts, self.intake)
         go_on = self.turner.go_on
+        self.advising = Advising(parts, go_on)
         self.capsules = Capsules(parts, self.intake, go_on)
         requests = Requests(parts, self.custody, self.answers, go_on)
         self.asking = Asking(parts, requests, self.answers, self.capsules, self.judgement, self._say_advert)
@@ -107,6 +109,7 @@ class Node:
         self.parts.set_apps(apps)
         self._say_advert()
         self.parts.agenda.wake_topic("apps")
+        self.parts.agenda.wake_topic(ADVICE_TOPIC)
 
     def replace_policy(self, policy: Policy) -> None:
         """Judge by another policy from now on; what waits for one is looked at."""
@@ -173,6 +176,7 @@ class Node:
         self.parts.adverts.reload()
         self.parts.facts.reload()
         self.judgement.recount()
+        self.advising.forget(objects)
 
     # --- Events ---------------------------------------------------------------------------------------------------
 
@@ -186,6 +190,8 @@ class Node:
                 live = self.parts.spool.find(event.object)
                 if live is not None:
                     self.turner.take_withheld(live, event)
+            case e.AdviceGiven():
+                self.advising.take(event)
             case e.TimeCame():
                 self.parts.agenda.wake_due(self.parts.timeline.life_ms)
             case e.Asked():
@@ -232,6 +238,7 @@ class Node:
             self.contacts.tell_denials()
         self.contacts.pump_all()
         self.asking.tell_waiters()
+        self.advising.ask_about(parts.touched)
         parts.spool.shrink()
 
     def _look(self, row: int) -> None:
@@ -289,6 +296,7 @@ class Node:
         for (row,) in parts.store.run("SELECT object FROM shelf WHERE status IN ('awake', 'attempting')").fetchall():
             parts.agenda.add(row)
         parts.agenda.wake_topic("apps")
+        parts.agenda.wake_topic(ADVICE_TOPIC)
 
     def _record_death(self, live: Live, path: str, flight: Flight) -> None:
         """A process ended while this step ran: count it in the object, so that the count moves with custody."""

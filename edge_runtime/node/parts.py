@@ -37,6 +37,7 @@ class Settings(Struct, frozen=True):
         name: for people; used when the store has none yet.
         capabilities, resources: lower-case dotted names that steps may need.
         reservations: when a capability is denied all the same.
+        topics: on which the machine has an advisor besides those of its apps; `*` stands for all.
         boot: 8 random bytes of this process start. boot_id: names the machine's boot.
         plans: contact plans by destination, in wall time. probe_cost_ms: the delay that is worth one attempt.
     """
@@ -49,6 +50,7 @@ class Settings(Struct, frozen=True):
     boot_id: str = ""
     plans: Mapping[str, Plan] = {}
     probe_cost_ms: int = PROBE_COST_MS
+    topics: tuple[str, ...] = ()
 
 
 class Parts(Struct):
@@ -86,6 +88,16 @@ class Parts(Struct):
         for app in apps:
             for name, intent in app.intents.items():
                 self.intents.setdefault(name, (app, intent))
+
+    @property
+    def advises_any(self) -> bool:
+        """Whether this device has an advisor at all."""
+        return bool(self.settings.topics) or any(app.advisors for app in self.apps)
+
+    def advises(self, topic: str) -> bool:
+        """Say whether this device has an advisor on a topic."""
+        topics = self.settings.topics
+        return topic in topics or "*" in topics or any(topic in app.advisors for app in self.apps)
 
     def intent_of(self, live: Live) -> Intent | None:
         """Return the handler of an object's intent, if an app here has it."""

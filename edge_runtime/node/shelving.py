@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..base.errors import PeerError
+from ..objects.advice import OnAdvice
 from ..objects.bodies import OfferedClear
 from ..objects.codec import decode
 from ..objects.conditions import from_tree as from_condition_tree
@@ -10,9 +11,12 @@ from ..objects.records import read_clear
 from ..objects.triggers import TopicKind, Trigger, When, from_tree, next_due_age_ms, topics
 from .parts import Parts
 from .spool import Live, ShelfRow
+from .waits import leaves_of
 
 # Looked at again at the earliest so long after a look that changed nothing: a due time may never spin.
 LOOK_AGAIN_MS = 1_000
+# Under it stands what waits for advice: looked at when a process or other apps may bring an advisor.
+ADVICE_TOPIC = "advice"
 
 
 class Shelving:
@@ -71,6 +75,8 @@ class Shelving:
             if next_age_ms is not None:
                 due_age_ms = min(due_age_ms, next_age_ms)
             found = topic_names(trigger)
+            if any(isinstance(leaf, OnAdvice) for leaf in leaves_of(trigger)):
+                found = (*found, ADVICE_TOPIC)
         due_ms = self.parts.spool.life_ms_of(live, due_age_ms)
         if due_ms <= self.parts.timeline.life_ms:
             due_ms = self.parts.timeline.life_ms + LOOK_AGAIN_MS

@@ -7,6 +7,7 @@ from msgspec import Struct
 from ..base.limits import DORMANCY_MS_MAX, LEAVES_MAX
 from ..judge.policy import Effect, Verdict
 from ..objects import bodies as b
+from ..objects.advice import OnAdvice
 from ..objects.codec import encode
 from ..objects.kinds import Kind
 from ..objects.records import make
@@ -76,6 +77,9 @@ class Sleeping:
         for wait in body.input_waits():
             leaves.append(OnSignal(wait.name))
             reasons.append(wait.why or f"waiting for signal {wait.name}")
+        for advice in body.advice_waits():
+            leaves.append(OnAdvice(advice.topic))
+            reasons.append(f"waiting for advice on {advice.topic}")
         for item in blocked:
             leaves.extend(item.pause.triggers)
             reasons.append(item.pause.reason)

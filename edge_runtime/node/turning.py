@@ -1,8 +1,8 @@
 """Going on with one object: replay, take what is there, release what may run, else sleep. All inside one turn.
 
 The order is fixed, so that two devices with equal state, policy, snapshot and seed make equal records: the body is
-resumed by a cancellation first, then signals in their order, timers by due age, conditions by path; then steps are
-judged in the order of their calls; then, if nothing runs here, the object sleeps or custody is offered.
+resumed by a cancellation first, then fresh advice, then signals in their order, timers by due age, conditions by path;
+then steps are judged in the order of their calls; then, if nothing runs here, the object sleeps or custody is offered.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ..program.driver import (
 )
 from ..program.driver import Start as BodyStart
 from ..program.errors import Nondeterminism
+from .advising import advice_resumption
 from .custody import Custody
 from .effects import Stage
 from .events import StepEnded, StepWithheld
@@ -226,6 +227,9 @@ class Turner:
         cancel = live.state.cancel_untaken()
         if cancel is not None:
             return b.TookSealed(b.Took.CANCEL, cancel, ""), Resumption(Resumed.CANCEL, "", age_ms, wall_ms)
+        advised = advice_resumption(self.parts, live, body, age_ms)
+        if advised is not None:
+            return advised
         waits = body.input_waits()
         if waits:
             for item in live.state.untaken():

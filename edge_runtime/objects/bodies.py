@@ -15,6 +15,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ..base.limits import (
+    ADVICE_BYTES_MAX,
+    ADVICE_CONFIDENCE_MAX,
     ARGUMENTS_BYTES_MAX,
     ERROR_TEXT_BYTES_MAX,
     INTEGER_MAX,
@@ -180,6 +182,16 @@ class SignalledSealed(Body, frozen=True):
 
     name: Name
     value: Annotated[bytes, Meta(max_length=SIGNAL_BYTES_MAX)]
+
+
+class AdvisedSealed(Body, frozen=True):
+    """An advisor's proposal (canonical CBOR of a value), based on one ruling turn, until an age of the object."""
+
+    topic: Name
+    proposal: Annotated[bytes, Meta(max_length=ADVICE_BYTES_MAX)]
+    confidence: Annotated[int, Meta(ge=0, le=ADVICE_CONFIDENCE_MAX)]
+    based_on: Hash
+    expires_age_ms: Unsigned
 
 
 class CancelSealed(Body, frozen=True):

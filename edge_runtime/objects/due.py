@@ -65,6 +65,10 @@ class ByTime(Struct, frozen=True):
         """Return None: unknown."""
         return None
 
+    def has_advice(self, topic: str) -> bool | None:
+        """Return None: unknown."""
+        return None
+
     def knows_peer(self, name: str) -> bool | None:
         """Return None: unknown."""
         return None

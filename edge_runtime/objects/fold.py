@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from . import bodies as b
+from .advice import Advised, read_advised
 from .attempts import Spending, StepMemory
 from .codec import encode
 from .entries import Entry
@@ -114,6 +115,7 @@ class ObjectState:
         content: of the ruling chain.
         inputs: signals with effect, in the order in which a body may take them.
         incapacities: what devices said they cannot do.
+        advice: all that has effect, fresh or not, by (height, ref); see `advice.freshest`.
         cancels: ids of cancel requests with effect, lowest first.
         holding: what the newest of an operator's words is: 0 hold, 1 release, 2 resume, None for none.
         resumed_age_ms: age at the newest `resume`, -1 for none: failures up to then are forgiven.
@@ -126,6 +128,7 @@ class ObjectState:
         self.object = first.id
         self.content = Content()
         self.inputs: list[Input] = []
+        self.advice: list[Advised] = []
         self.cancels: list[bytes] = []
         self.incapacities = Incapacities()
         self._words: list[tuple[int, bytes, int, int]] = []
@@ -193,6 +196,7 @@ class ObjectState:
                 [] if c.dormancy is None else [c.dormancy.trigger, c.dormancy.reason, c.dormancy.expires_age_ms],
                 [[i.ref, i.name, i.value] for i in self.inputs], list(self.cancels), sorted(self.invalid),
                 [[item.ref, item.about, item.subject, item.binds] for item in self.incapacities.all()],
+                [[i.ref, i.topic, i.proposal, i.confidence, i.based_on, i.expires_age_ms] for i in self.advice],
             ]
         )  # fmt: skip
 
@@ -221,6 +225,10 @@ class ObjectState:
                     said = read_sealed(record)
                     if isinstance(said, b.CannotSealed):
                         self.incapacities.keep(said, entry.author, entry.height, ref, roles)
+                case Kind.ADVISED:
+                    advised = read_advised(read_sealed(record), ref, entry.height, entry.author)
+                    if advised is not None:
+                        self.advice = sorted([*self.advice, advised], key=lambda item: (item.height, item.ref))
                 case Kind.CANCEL_REQUESTED:
                     self.cancels = sorted([*self.cancels, entry.id])
                 case Kind.HOLDING:

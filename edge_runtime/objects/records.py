@@ -21,6 +21,7 @@ PLAIN = b"\x00"
 # Which bodies a kind has: (clear, sealed). A kind that is not here is carried, verified and exported as opaque.
 SHAPES: dict[int, tuple[type[b.Body], type[b.Body] | None]] = {
     Kind.SIGNALLED: (b.Empty, b.SignalledSealed),
+    Kind.ADVISED: (b.Empty, b.AdvisedSealed),
     Kind.CANCEL_REQUESTED: (b.Empty, b.CancelSealed),
     Kind.CANNOT: (b.Empty, b.CannotSealed),
     Kind.HOLDING: (b.HoldingClear, None),

@@ -19,19 +19,9 @@ from ..base.limits import CONDITION_DEPTH_MAX, INTEGER_MAX, NAME_BYTES_MAX, TRIG
 from ..base.moment import Moment, Trust
 from ..base.units import format_duration
 from . import condition_text
+from .advice import OnAdvice
 from .conditions import (
-    Both,
-    Compare,
-    Condition,
-    Either,
-    FactView,
-    IsTrue,
-    Member,
-    Truth,
-    count_nodes,
-    evaluate,
-    leaves,
-    names,
+    Both, Compare, Condition, Either, FactView, IsTrue, Member, Truth, count_nodes, evaluate, leaves, names,
 )  # fmt: skip
 from .conditions import from_tree as condition_from_tree
 from .conditions import to_tree as condition_to_tree
@@ -47,6 +37,10 @@ class TriggerView(FactView, Protocol):
 
     def has_signal(self, name: str) -> bool | None:
         """Say whether a signal of that name lies in the object and was not taken; None for unknown."""
+        ...
+
+    def has_advice(self, topic: str) -> bool | None:
+        """Say whether fresh advice on a topic lies in the object; None for unknown."""
         ...
 
     def knows_peer(self, name: str) -> bool | None:
@@ -125,7 +119,7 @@ class Not(Struct, frozen=True):
     item: Trigger
 
 
-Trigger: TypeAlias = After | At | When | OnEvent | OnSignal | OnPeer | Done | Changed | All | Any | Not
+Trigger: TypeAlias = After | At | When | OnEvent | OnSignal | OnPeer | OnAdvice | Done | Changed | All | Any | Not
 
 
 class TopicKind(Enum):
@@ -172,8 +166,8 @@ def topics(trigger: Trigger) -> tuple[Topic, ...]:
             found[Topic(TopicKind.OBJECT, object_id.hex())] = None
         case At():
             found[Topic(TopicKind.FACT, "time.trust")] = None
-        case After():
-            pass
+        case After() | OnAdvice():
+            pass  # an input is looked at when it comes
         case _:
             assert_never(trigger)
     return tuple(found)
@@ -227,6 +221,8 @@ def holds(trigger: Trigger, view: TriggerView) -> Truth:
             return _truth(view.has_signal(name))
         case OnPeer(name):
             return _truth(view.knows_peer(name))
+        case OnAdvice(name):
+            return _truth(view.has_advice(name))
         case Done(object_id):
             return _truth(view.has_ended(object_id))
         case OnEvent() | Changed():
@@ -269,6 +265,8 @@ def describe(trigger: Trigger) -> str:
             return f"signal {name}"
         case OnPeer(name):
             return f"a device with {name}"
+        case OnAdvice(name):
+            return f"advice on {name}"
         case Done(object_id):
             return f"object {object_id.hex()[:12]} ends"
         case Changed(name):
@@ -307,7 +305,7 @@ def any_of(leaves: Iterable[Trigger]) -> Trigger | None:
     return items[0] if len(items) == 1 else Any(items) if items else None
 
 
-_AFTER, _AT, _WHEN, _EVENT, _SIGNAL, _PEER, _DONE, _CHANGED, _ALL, _ANY, _NOT = range(1, 12)
+_AFTER, _AT, _WHEN, _EVENT, _SIGNAL, _PEER, _DONE, _CHANGED, _ALL, _ANY, _NOT, _ADVICE = range(1, 13)
 
 
 def to_tree(trigger: Trigger) -> list[AnyValue]:
@@ -319,16 +317,10 @@ def to_tree(trigger: Trigger) -> list[AnyValue]:
             return [_AT, wall_ms, int(trust)]
         case When(condition):
             return [_WHEN, condition_to_tree(condition)]
-        case OnEvent(name):
-            return [_EVENT, name]
-        case OnSignal(name):
-            return [_SIGNAL, name]
-        case OnPeer(name):
-            return [_PEER, name]
+        case OnEvent(name) | OnSignal(name) | OnPeer(name) | Changed(name) | OnAdvice(name):
+            return [_NUMBERS[type(trigger)], name]
         case Done(object_id):
             return [_DONE, object_id]
-        case Changed(name):
-            return [_CHANGED, name]
         case All(items):
             return [_ALL, [to_tree(item) for item in items]]
         case Any(items):
@@ -376,7 +368,7 @@ def _parse(tree: AnyValue, depth: int) -> Trigger:
             return At(wall_ms, Trust(trust))
         case [3, condition]:
             return When(condition_from_tree(condition))
-        case [4 | 5 | 6 | 8 as kind, str() as name] if 0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES_MAX:
+        case [4 | 5 | 6 | 8 | 12 as kind, str() as name] if 0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES_MAX:
             return _NAMED[kind](name)
         case [7, bytes() as object_id] if len(object_id) == 32:
             return Done(object_id)
@@ -392,9 +384,11 @@ def _is_number(value: AnyValue, highest: int) -> bool:
     return type(value) is int and 0 <= value <= highest
 
 
-_NAMED: dict[int, type[OnEvent] | type[OnSignal] | type[OnPeer] | type[Changed]] = {
+_NAMED: dict[int, type[OnEvent | OnSignal | OnPeer | Changed | OnAdvice]] = {
     _EVENT: OnEvent,
     _SIGNAL: OnSignal,
     _PEER: OnPeer,
     _CHANGED: Changed,
+    _ADVICE: OnAdvice,
 }
+_NUMBERS: dict[type, int] = {leaf: number for number, leaf in _NAMED.items()}

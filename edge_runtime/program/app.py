@@ -24,10 +24,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..base.errors import UsageError
-from ..base.limits import ARGUMENTS_BYTES_MAX, INTEGER_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
+from ..base.limits import ADVICE_TOPIC_BYTES_MAX, ARGUMENTS_BYTES_MAX, INTEGER_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
 from ..objects.codec import encode_value
 from ..objects.narrowing import Way
-from .arguments import checked_needs
+from .advising import Advisor
+from .arguments import checked_name, checked_needs
 from .context import Context
 from .payloads import decode_payload, encode_payload, resolve_hints
 
@@ -182,6 +183,7 @@ class App:
         self.name = _named(name)
         self.version = version
         self._intents: dict[str, Intent] = {}
+        self._advisors: dict[str, Advisor] = {}
 
     @property
     def intents(self) -> Mapping[str, Intent]:
@@ -217,6 +219,32 @@ class App:
 
         def add(function: F) -> F:
             self._add(function, name or function.__name__, needs, degrades)
+            return function
+
+        return add
+
+    @property
+    def advisors(self) -> Mapping[str, Advisor]:
+        """The advisors by topic; read-only."""
+        return MappingProxyType(self._advisors)
+
+    def advisor(self, topic: str) -> Callable[[F], F]:
+        """Add the decorated function as this device's advisor on a topic.
+
+        It is a plain function of one `AdvisorView` and returns an `Advice` or None. It runs in a thread of its own,
+        one call at a time, within the budget of the configuration's `[advisor]`.
+
+        Raises:
+            UsageError: the topic is taken, or the function is async.
+        """
+        checked_name(topic, "a topic", ADVICE_TOPIC_BYTES_MAX)
+
+        def add(function: F) -> F:
+            if topic in self._advisors:
+                raise UsageError(f"app {self.name!r} has an advisor on {topic!r} already")
+            if inspect.iscoroutinefunction(function):
+                raise UsageError(f"the advisor on {topic!r} is async: write a plain function, it has its own thread")
+            self._advisors[topic] = function
             return function
 
         return add

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ..base.errors import UsageError
 from ..base.limits import INTEGER_MAX, LIFETIME_MS_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
@@ -25,6 +25,13 @@ Duration: TypeAlias = timedelta | float
 EFFECTS = {effect.name.lower(): effect for effect in EffectClass}
 OFFERED_EFFECTS = (EffectClass.OBSERVE, EffectClass.IDEMPOTENT)
 DOTTED = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+
+
+class _Missing:
+    """Type of the mark for an argument that was not given, where None is a value."""
+
+
+MISSING: Final = _Missing()
 
 
 def checked_needs(needs: Collection[str]) -> tuple[str, ...]:

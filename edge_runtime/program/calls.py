@@ -22,6 +22,10 @@ class World(Protocol):
         """Return a fact's value, None while it is unknown or too old."""
         ...
 
+    def advice(self, topic: str) -> bytes:
+        """Return the fresh advice on a topic as canonical CBOR of [advisor, confidence, proposal]; empty for none."""
+        ...
+
     def state_get(self, name: str) -> bytes | None:
         """Return the canonical CBOR of a keyed state's value, None if it was never set."""
         ...
@@ -107,6 +111,13 @@ class ConditionWait(Struct, frozen=True):
     text: str
 
 
+class AdviceWait(Struct, frozen=True):
+    """Fresh advice on a topic is awaited."""
+
+    path: str
+    topic: str
+
+
 class Timer(Struct, frozen=True):
     """A durable timer; due when the object is that old."""
 
@@ -114,7 +125,7 @@ class Timer(Struct, frozen=True):
     due_age_ms: int
 
 
-Wait: TypeAlias = StepCall | InputWait | ConditionWait
+Wait: TypeAlias = StepCall | InputWait | ConditionWait | AdviceWait
 
 
 class Learned(Struct, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any, Final, Literal, NoReturn, TypeAlias, TypeVar, overload
+from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, overload
 
 from ..base.limits import (
     ARGUMENTS_BYTES_MAX,
@@ -20,7 +20,9 @@ from ..base.limits import (
 from ..objects.bodies import EffectClass
 from ..objects.codec import encode, encode_value
 from ..objects.intents import attempt_id, fingerprint_of, hash128
+from .advising import AdviceCalls
 from .arguments import (
+    MISSING,
     Duration,
     checked_duration,
     checked_effect,
@@ -44,14 +46,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_RETRY = Retry()
 
 
-class _Missing:
-    """Type of the mark for an argument that was not given, where None is a value."""
-
-
-MISSING: Final = _Missing()
-
-
-class Context(RefineCalls):
+class Context(AdviceCalls, RefineCalls):
     """The object as its handler sees it. Made by the driver; valid only inside the handler's body."""
 
     __slots__ = ("_randoms", "state")

@@ -15,6 +15,7 @@ from ..base.limits import RESULT_BYTES_MAX
 from ..objects.script import Resumed, Resumption, Script
 from .app import Intent
 from .calls import (
+    AdviceWait,
     Again,
     Cancelled,
     Completed,
@@ -41,6 +42,7 @@ from .payloads import encode_payload
 from .scopes import BodyTask
 
 __all__ = [
+    "AdviceWait",
     "Again",
     "Body",
     "BodyFreed",
@@ -203,6 +205,10 @@ class Body:
     def condition_waits(self) -> tuple[ConditionWait, ...]:
         """Return the awaited conditions, in the order of their calls."""
         return () if self.ended is not None else self._ledger.condition_waits()
+
+    def advice_waits(self) -> tuple[AdviceWait, ...]:
+        """Return the awaited advice, in the order of the calls; one wait a topic."""
+        return () if self.ended is not None else self._ledger.advice_waits()
 
     def timers(self) -> tuple[Timer, ...]:
         """Return the pending timers, soonest first; of equal ones the older first."""

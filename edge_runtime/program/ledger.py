@@ -17,6 +17,7 @@ from ..base.limits import PUBLISHED_NAMES_MAX
 from ..judge.outcomes import Outcome
 from ..objects.script import Resumed, Resumption, Script
 from .calls import (
+    AdviceWait,
     Again,
     ConditionWait,
     Ended,
@@ -210,7 +211,7 @@ class Ledger:
             case InputWait() if what is Resumed.INPUT:
                 if not future.done():
                     self._finish_input(asked, pending, resumption.value)
-            case ConditionWait() if what is Resumed.CONDITION:
+            case ConditionWait() | AdviceWait() if what is Resumed.CONDITION:
                 if not future.done():
                     future.set_result(None)
             case _:
@@ -293,6 +294,12 @@ class Ledger:
         waits = self._pending.values()
         return tuple(pending.asked for pending in waits if isinstance(pending.asked, ConditionWait))
 
+    def advice_waits(self) -> tuple[AdviceWait, ...]:
+        """Return the awaited advice, in the order of the calls."""
+        self._drop_abandoned_waits()
+        waits = self._pending.values()
+        return tuple(pending.asked for pending in waits if isinstance(pending.asked, AdviceWait))
+
     def take_made(self) -> list[Made]:
         """Return what is to be recorded, in order, and forget it."""
         made, self._made = self._made, []
@@ -322,6 +329,7 @@ KIND: dict[type, Resumed] = {
     StepCall: Resumed.STEP,
     InputWait: Resumed.INPUT,
     ConditionWait: Resumed.CONDITION,
+    AdviceWait: Resumed.CONDITION,
 }
 VERBS = {
     Resumed.STEP: "run",

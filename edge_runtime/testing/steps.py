@@ -7,7 +7,9 @@ from typing import Any
 
 from ..base.errors import UsageError
 from ..base.foreign import contained
-from ..node.effects import StartStep
+from ..node.effects import AskAdvisor, StartStep
+from ..node.events import AdviceGiven
+from ..program.advising import Advisor, spell_proposal
 from ..program.attempt import Attempt, enter_attempt
 from ..program.errors import Failure, classify_exception
 from ..program.results import encode_result
@@ -30,6 +32,15 @@ def run_step(start: StartStep) -> bytes | Failure:
     if caught.error is not None:
         return classify_exception(caught.error)
     return encode_result(value, start.result_type, start.name)
+
+
+def ask_advisor(advisor: Advisor, ask: AskAdvisor) -> AdviceGiven | None:
+    """Ask an app's advisor; None where it says nothing, raises, or says what is out of bounds."""
+    spelled: tuple[bytes, int, int] | None = None
+    with contained():
+        answer = advisor(ask.view)
+        spelled = None if answer is None else spell_proposal(answer)
+    return None if spelled is None else AdviceGiven(ask.object, ask.topic, ask.based_on, *spelled)
 
 
 def _drive(coroutine: Any) -> Any:

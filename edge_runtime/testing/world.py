@@ -14,7 +14,7 @@ from ..judge.outcomes import Outcome
 from ..node import commands as c
 from ..node import events as e
 from ..node.authority import is_in_force
-from ..node.effects import Answer, Close, Effect, MembershipChanged, Note, Send, StartStep, StopStep, Turn
+from ..node.effects import Answer, AskAdvisor, Close, Effect, MembershipChanged, Note, Send, StartStep, StopStep, Turn
 from ..node.store import StoreFailed
 from ..node.turns import run_turn
 from ..objects.keys import SigningKey
@@ -22,7 +22,7 @@ from ..program.app import App
 from ..program.errors import Failure
 from .device import Device, DevicePlan
 from .links import Links
-from .steps import run_step
+from .steps import ask_advisor, run_step
 from .timetable import Timetable
 
 RETRY_MS = 1 * SECOND_MS  # after a failed commit; the daemon waits as long
@@ -87,7 +87,7 @@ class World:
         return self.devices[name]
 
     def takes(self, step: str, *, ms: int = 0, seconds: int = 0, minutes: int = 0, hours: int = 0) -> None:
-        """Say how long steps of this name take from now on."""
+        """Say how long steps of this name take from now on; an advisor is called `advice.` and its topic."""
         self._durations_ms[step] = ms + seconds * SECOND_MS + minutes * MINUTE_MS + hours * HOUR_MS
 
     def link(self, one: str, other: str, *, up: bool, latency_ms: int = 1, bytes_per_s: int = 0) -> None:
@@ -202,6 +202,8 @@ class World:
         match effect:
             case StartStep():
                 self._start_step(device, effect)
+            case AskAdvisor():
+                self._ask_advisor(device, effect)
             case StopStep():
                 pass  # it ran when it was released; its outcome comes when its duration is over
             case Answer():
@@ -217,6 +219,14 @@ class World:
                 pass
             case _:
                 assert_never(effect)
+
+    def _ask_advisor(self, device: Device, ask: AskAdvisor) -> None:
+        """Ask the advisor of an app at once; its answer comes after what `takes` says of its topic."""
+        found = next((app.advisors[ask.topic] for app in device.apps if ask.topic in app.advisors), None)
+        given = None if found is None else ask_advisor(found, ask)
+        if given is not None:
+            after_ms = self.now_ms + self._durations_ms.get(f"advice.{ask.topic}", 0)
+            self._timetable.at(after_ms, partial(device.post, device.lives, given))
 
     # --- Steps ----------------------------------------------------------------------------------------------------
 

@@ -101,6 +101,12 @@ def signalled(name: str, value: object = None) -> Record:
     return make(Kind.SIGNALLED, b.Empty(), b.SignalledSealed(name, encode_value(value)))
 
 
+def advised(topic: str, proposal: object, based_on: bytes, expires_age_ms: int = 10_000, confidence: int = 500) -> Record:
+    """Return an advisor's input."""
+    body = b.AdvisedSealed(topic, encode_value(proposal), confidence, based_on, expires_age_ms)
+    return make(Kind.ADVISED, b.Empty(), body)
+
+
 def cancel_requested() -> Record:
     """Return a request to end."""
     return make(Kind.CANCEL_REQUESTED, b.Empty(), b.CancelSealed("test"))
@@ -408,6 +414,6 @@ def everything_of(state: ObjectState) -> tuple[object, ...]:
     """Return all that a state says, beyond its two byte strings: what must be equal on all devices."""
     placed = {entry_id: (p.void, p.previous, p.view, p.height) for entry_id, p in state.history.placed.items()}
     return (
-        state.envelope_bytes(), state.content_bytes(), state.content, state.inputs, state.cancels, state.holding,
-        state.resumed_age_ms, sorted(state.invalid), state.history.heads, state.history.view, placed,
+        state.envelope_bytes(), state.content_bytes(), state.content, state.inputs, state.advice, state.cancels,
+        state.holding, state.resumed_age_ms, sorted(state.invalid), state.history.heads, state.history.view, placed,
     )  # fmt: skip

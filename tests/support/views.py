@@ -20,6 +20,7 @@ class View:
     minute: int | None = None
     wall: tuple[int, Trust] = (0, Trust.NONE)
     signals: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
     ended: dict[bytes, bool] = field(default_factory=dict)
 
     def fact_value(self, name: str, max_age_ms: int | None) -> Scalar | None:
@@ -44,6 +45,9 @@ class View:
 
     def has_signal(self, name: str) -> bool | None:
         return name in self.signals
+
+    def has_advice(self, topic: str) -> bool | None:
+        return topic in self.advice
 
     def knows_peer(self, name: str) -> bool | None:
         return name in self.met

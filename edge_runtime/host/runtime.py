@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..base.errors import Exit, PeerError, UsageError
-from ..base.limits import OBJECT_BYTES_MAX
+from ..base.errors import Exit, UsageError
 from ..judge.policy import Policy
 from ..node import commands as c
 from ..node import effects as f
 from ..node.authority import is_in_force
-from ..node.events import Asked, AskerGone, Called, Imported, Restored
+from ..node.events import Asked, AskerGone, Called, Restored
 from ..node.membership import Membership
 from ..node.parts import Reservation
 from .advising.asking import Advisors
@@ -35,6 +34,7 @@ from .config import Config, read_config, read_policy
 from .control import ControlServer
 from .device import host_name, make_node, replace_offers, replace_pacing, replace_topics
 from .lean import settle_memory
+from .imports import Imports
 from .local import make_fleet
 from .notify import Notifier
 from .statedir import StateDir
@@ -86,7 +86,7 @@ class Runtime:
         self.control = ControlServer(state.place_socket(), self._ask, self._gone, self._hung_up)
         self.links: Links | None = None
         self.trouble = ""
-        self._imports: dict[int, bytearray] = {}
+        self.imports = Imports(self.thread.post, self.control.answer, self._spawn)
         self._status_tickets: dict[int, None] = {}
         self._stop = asyncio.Event()
         self._group = asyncio.TaskGroup()
@@ -204,9 +204,9 @@ class Runtime:
             self.advisors.configure(self.loaded.apps, config.advisor)
             if node is not None:
                 self.thread.post(Called(partial(node.replace_policy, policy)))
+                self.thread.post(Called(partial(replace_topics, node, config)))
                 self.thread.post(Called(partial(replace_offers, node, self.loaded.apps, *self._offers())))
                 self.thread.post(Called(partial(replace_pacing, node, config)))
-                self.thread.post(Called(partial(replace_topics, node, config)))
             log.info("policy and capabilities read again")
         self.notifier.send("READY=1")
 
@@ -240,7 +240,7 @@ class Runtime:
             case c.Query(sql):
                 self._spawn(self._query(ticket, sql))
             case c.Import():
-                self._import(ticket, command)
+                self.imports.take(ticket, self.control.connection_of(ticket), command)
             case _:
                 self.thread.post(Asked(ticket, command))
 
@@ -253,7 +253,7 @@ class Runtime:
         self.thread.post(AskerGone(ticket))
 
     def _hung_up(self, connection: int) -> None:
-        self._imports.pop(connection, None)
+        self.imports.drop(connection)
 
     async def _query(self, ticket: int, sql: str) -> None:
         from .query import query_spool
@@ -264,48 +264,6 @@ class Runtime:
             self.control.answer(f.Answer(ticket, error=error))
         else:
             self.control.answer(f.Answer(ticket, rows))
-
-    def _import(self, ticket: int, command: c.Import) -> None:
-        try:
-            data = self._gather(self.control.connection_of(ticket), command)
-        except ValueError as error:
-            self._refuse_capsule(ticket, error)
-            return
-        if data is None:
-            self.control.answer(f.Answer(ticket, {"ok": True, "more": True}))
-        else:
-            self._spawn(self._read_capsule(ticket, data))
-
-    def _refuse_capsule(self, ticket: int, error: Exception) -> None:
-        refusal = UsageError(
-            f"The capsule is not taken: {error}. Nothing was stored; ask for a fresh copy.", Exit.REFUSED
-        )
-        self.control.answer(f.Answer(ticket, error=refusal))
-
-    async def _read_capsule(self, ticket: int, data: bytes) -> None:
-        """Verify a capsule in a thread, since it may hold thousands of signatures, and hand it to the node."""
-        from ..objects.capsule import read_capsule
-
-        try:
-            capsule = await asyncio.to_thread(read_capsule, data)
-        except PeerError as error:
-            self._refuse_capsule(ticket, error)
-            return
-        header = capsule.header
-        self.thread.post(
-            Imported(ticket, header.object, capsule.grants, capsule.entries, header.age_ms, header.age_is_exact)
-        )
-
-    def _gather(self, connection: int, command: c.Import) -> bytes | None:
-        """Join the pieces of a capsule, one at a time per connection; what a client left unfinished goes with it."""
-        buffer = self._imports.pop(connection, bytearray())
-        buffer += bytes.fromhex(command.chunk)
-        if len(buffer) > 2 * OBJECT_BYTES_MAX:
-            raise ValueError("it is too large")
-        if not command.is_last:
-            self._imports[connection] = buffer
-            return None
-        return bytes(buffer)
 
     # --- Performing effects (on the loop, after the commit) -------------------------------------------------------
 

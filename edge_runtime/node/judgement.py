@@ -21,7 +21,7 @@ from ..objects.attempts import StepMemory
 from ..objects.codec import decode
 from ..objects.conditions import Condition, Scalar, Truth, evaluate, is_name
 from ..objects.conditions import from_tree as condition_from_tree
-from ..objects.fold import Dormancy
+from ..objects.content import Dormancy
 from ..objects.triggers import After, Changed, OnPeer, Trigger, describe, holds
 from ..program.app import Intent
 from ..program.driver import StepCall, World

@@ -216,6 +216,19 @@ class CannotSealed(Body, frozen=True):
     advert: Unsigned
 
 
+class UnitSealed(Body, frozen=True):
+    """A claim (0), progress (1) or result (2) of one unit of shared work (`objects.units`).
+
+    `permille` is of progress, 0 … 1000; `value` the canonical CBOR of a result or of partial work, empty for none.
+    """
+
+    work: Name
+    unit: Name
+    said: Annotated[int, Meta(ge=0, le=31)]
+    permille: Annotated[int, Meta(ge=0, le=1_000)]
+    value: Value
+
+
 class ReenteredSealed(Body, frozen=True):
     """Which triggers held, described for people, and the digest of the snapshot that was judged."""
 

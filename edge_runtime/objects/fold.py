@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import Struct, field
-
 from . import bodies as b
 from .advice import Advised, read_advised
 from .attempts import Spending, StepMemory
 from .codec import encode
+from .content import Content, Denial, Dormancy, Finish, Input
 from .entries import Entry
 from .grants import Role
 from .history import History, Placed
@@ -26,85 +25,9 @@ from .kinds import Kind
 from .records import SHAPES, Record, read_clear, read_sealed
 from .refining import LEAVE_PREFIX, Asked, leave_name
 from .script import Resumed, Resumption, Script
+from .units import Said, Units, result_signal
 
 TRUE = b"\xf5"  # canonical CBOR of true
-
-
-class Input(Struct, frozen=True):
-    """A signal that has effect, not yet or already taken.
-
-    `ref` is the entry's id followed by the record's index (2 bytes, big-endian); inputs sort by (height, ref).
-    """
-
-    ref: bytes
-    height: int
-    name: str
-    value: bytes
-    author: bytes
-    age_ms: int
-
-
-class Dormancy(Struct, frozen=True):
-    """How the object sleeps: the trigger's tree, why, and when its way out comes at the latest."""
-
-    trigger: bytes
-    reason: str
-    expires_age_ms: int
-    since_age_ms: int
-
-
-class Denial(Struct, frozen=True):
-    """A verdict that keeps a call from running: whose, by which rule of which policy, until what changes."""
-
-    rule: str
-    policy: bytes
-    waits_for: str
-    device: bytes
-    age_ms: int
-
-
-class Finish(Struct, frozen=True):
-    """How the object ended: which end, the result's canonical CBOR or an error, and at what age."""
-
-    end: b.End
-    value: bytes
-    error: str
-    error_type: str
-    age_ms: int
-    wall_ms: int
-
-
-class Content(Struct):
-    """What the ruling chain says, for those who can read it. Rebuilt from nothing when another branch rules."""
-
-    intent: str = ""
-    arguments: bytes = b""
-    name: str = ""
-    lineage: bytes = b""
-    asked: Asked = field(default_factory=Asked)
-    spending: Spending = field(default_factory=Spending)
-    labels: tuple[str, ...] = ()
-    script: Script = field(default_factory=lambda: Script(0, b"", 0, 0))
-    taken: dict[bytes, None] = field(default_factory=dict)
-    steps: dict[str, StepMemory] = field(default_factory=dict)
-    published: dict[str, bytes] = field(default_factory=dict)
-    dormancy: Dormancy | None = None
-    finish: Finish | None = None
-    attempts: int = 0
-    executed: int = 0
-    outcomes: dict[int, int] = field(default_factory=dict)
-    offered_to: list[bytes] = field(default_factory=list)
-    holder: bytes = b""  # who has custody as far as it was read
-    lost: dict[bytes, None] = field(default_factory=dict)  # devices from which custody was claimed
-    denials: dict[str, Denial] = field(default_factory=dict)  # by path, until the call is tried
-    denied_by: dict[bytes, int] = field(default_factory=dict)  # device -> age of its newest denial
-    offer_ages: dict[bytes, int] = field(default_factory=dict)  # device -> age at the newest offer to it
-    last_age_ms: int = 0
-    last_wall_ms: int = 0
-    is_opaque: bool = False  # a turn on the chain has a kind that this version does not know
-    is_withheld: bool = False  # a sealed part cannot be read here, or an input that was taken is not here
-    # Inputs that a turn took and that are not here (yet): a turn's past need not hold all it took.
-    awaited: list[bytes] = field(default_factory=list)
 
 
 class ObjectState:
@@ -114,7 +37,7 @@ class ObjectState:
         history: all entries, placed.
         content: of the ruling chain.
         inputs: signals with effect, in the order in which a body may take them.
-        incapacities: what devices said they cannot do.
+        incapacities: what devices said they cannot do. units: claims and results of shared work.
         advice: all that has effect, fresh or not, by (height, ref); see `advice.freshest`.
         cancels: ids of cancel requests with effect, lowest first.
         holding: what the newest of an operator's words is: 0 hold, 1 release, 2 resume, None for none.
@@ -131,6 +54,7 @@ class ObjectState:
         self.advice: list[Advised] = []
         self.cancels: list[bytes] = []
         self.incapacities = Incapacities()
+        self.units = Units()
         self._words: list[tuple[int, bytes, int, int]] = []
         self.resumed_age_ms = -1
         self.invalid: dict[bytes, None] = {}
@@ -195,6 +119,7 @@ class ObjectState:
                 None if c.finish is None else [int(c.finish.end), c.finish.value, c.finish.error],
                 [] if c.dormancy is None else [c.dormancy.trigger, c.dormancy.reason, c.dormancy.expires_age_ms],
                 [[i.ref, i.name, i.value] for i in self.inputs], list(self.cancels), sorted(self.invalid),
+                self.units.to_plain(),
                 [[item.ref, item.about, item.subject, item.binds] for item in self.incapacities.all()],
                 [[i.ref, i.topic, i.proposal, i.confidence, i.based_on, i.expires_age_ms] for i in self.advice],
             ]
@@ -219,8 +144,11 @@ class ObjectState:
                     body = read_sealed(record)
                     if isinstance(body, b.SignalledSealed) and self._may_say(body.name, entry, roles):
                         item = Input(ref, entry.height, body.name, body.value, entry.author, entry.age_ms)
-                        self.inputs.append(item)
-                        self.inputs.sort(key=lambda item: (item.height, item.ref))
+                        self._keep_input(item)
+                case Kind.UNIT:
+                    unit = read_sealed(record)
+                    if isinstance(unit, b.UnitSealed):
+                        self._keep_unit(unit, entry, ref)
                 case Kind.CANNOT:
                     said = read_sealed(record)
                     if isinstance(said, b.CannotSealed):
@@ -239,6 +167,16 @@ class ObjectState:
                         self.resumed_age_ms = max(self.resumed_age_ms, entry.age_ms)
                 case _:
                     pass  # carried; this version reads nothing in it
+
+    def _keep_unit(self, body: b.UnitSealed, entry: Entry, ref: bytes) -> None:
+        self.units.keep(body, entry.author, entry.height, ref, entry.age_ms)
+        if body.said == Said.RESULT:
+            name, value = result_signal(body, entry.author)
+            self._keep_input(Input(ref, entry.height, name, value, entry.author, entry.age_ms))
+
+    def _keep_input(self, item: Input) -> None:
+        self.inputs.append(item)
+        self.inputs.sort(key=lambda item: (item.height, item.ref))
 
     def _apply_turn(self, entry: Entry) -> None:
         c = self.content

@@ -24,6 +24,7 @@ SHAPES: dict[int, tuple[type[b.Body], type[b.Body] | None]] = {
     Kind.ADVISED: (b.Empty, b.AdvisedSealed),
     Kind.CANCEL_REQUESTED: (b.Empty, b.CancelSealed),
     Kind.CANNOT: (b.Empty, b.CannotSealed),
+    Kind.UNIT: (b.Empty, b.UnitSealed),
     Kind.HOLDING: (b.HoldingClear, None),
     Kind.CREATED: (b.CreatedClear, b.CreatedSealed),
     Kind.REENTERED: (b.Empty, b.ReenteredSealed),

@@ -35,6 +35,7 @@ SAMPLES = [
     make(Kind.REENTERED, b.Empty(), b.ReenteredSealed(("age reaches 2 h",), b"d" * 16)),
     make(Kind.ATTEMPTED, b.Empty(), b.AttemptedSealed(b"a" * 16, "p", b"f" * 16, 4, "valve", "ok")),
     make(Kind.CANNOT, b.Empty(), b.CannotSealed(b"d" * 32, "camera", 0, "no lens", b"", 0, 3)),
+    make(Kind.UNIT, b.Empty(), b.UnitSealed("search", "b17", 2, 1_000, b"\x01")),
     make(Kind.REFINED, b.Empty(), b.RefinedSealed("p", b"b" * 16, b"a" * 16, b"\x80", "battery")),
     make(Kind.DENIED, b.Empty(), b.DeniedSealed("p", True, "rule", b"h" * 16, "peer")),
 ]  # fmt: skip

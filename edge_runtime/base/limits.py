@@ -50,6 +50,15 @@ FACT_NAME_BYTES_MAX = 96
 FACT_VALUE_BYTES_MAX = 256
 FACTS_MAX = 1_000
 FACT_MAX_AGE_MS_DEFAULT = 10 * 365 * DAY_MS  # a fact set by hand holds until it is set again
+FACT_INTERVAL_MS_MIN = 1 * SECOND_MS  # nothing is read more often; a shorter cadence is refused in the configuration
+FACT_GAP_MS = 1 * SECOND_MS  # between two values of one fact handed to the node; of what is between the newest counts
+FACT_CONTENT_BYTES_MAX = 4 * KIB  # of a file or message that holds facts; a larger one is not read
+FACT_FIELDS_MAX = 32  # facts in one file or message
+RESULTS_AT_ONCE_MAX = 32  # results handed to a bridge in one go
+BRIDGE_WAIT_MS_FIRST = 1 * SECOND_MS  # after a lost broker or vehicle; doubled
+BRIDGE_WAIT_MS_MAX = 60 * SECOND_MS  # a try on the own LAN is cheap; a link that comes up ends the wait
+BRIDGE_CONNECT_MS_MAX = 5 * SECOND_MS
+MAVLINK_MESSAGES_PER_TURN_MAX = 64  # then the loop gets its turn
 
 # --- Custody. ---
 OFFERS_MAX = 8  # candidates tried in a row, then dormant on peer(capability)
@@ -210,3 +219,6 @@ assert PROBE_COST_MS <= PROBE_COST_MS_MAX
 assert 2 * PROBE_COST_MS * GAP_MS_MEAN_MAX <= PROBE_MS_MAX**2, "by default the cost decides, not the bound"
 assert DISCOVERY_DAMP_MS < DISCOVERY_PERIOD_MS < DISCOVERY_REPEAT_MS
 assert LINKS_MAX <= LINK_EVENTS_MAX
+assert FACT_FIELDS_MAX < FACTS_MAX
+assert FACT_VALUE_BYTES_MAX < FACT_CONTENT_BYTES_MAX
+assert BRIDGE_WAIT_MS_FIRST < BRIDGE_WAIT_MS_MAX

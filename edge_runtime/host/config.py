@@ -19,6 +19,8 @@ from ..judge.plan import Pass, Plan, plan_of
 from ..judge.policy import Policy
 from ..node.parts import Reservation
 from ..objects.condition_text import parse
+from .fact_config import EXAMPLE as FACTS_EXAMPLE
+from .fact_config import FactsConfig, MavlinkConfig, MqttConfig
 
 Word = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -47,7 +49,9 @@ peer = "orbiter"
 start = 2026-03-01T06:00:00Z
 end = 2026-03-01T06:08:00Z
 error_s = 5
-"""
+
+"""  # what follows says where facts come from
+EXAMPLE += FACTS_EXAMPLE
 
 
 PLAN_EXAMPLE = "Such as: start = 2026-03-01T06:00:00Z, end = 2026-03-01T06:08:00Z"
@@ -127,6 +131,9 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     cannot: Annotated[list[CannotConfig], Meta(max_length=LIST_ITEMS_MAX)] = []
     plan: Annotated[list[PassConfig], Meta(max_length=PLAN_PASSES_MAX)] = []
     pacing: PacingConfig = PacingConfig()
+    facts: FactsConfig = FactsConfig()
+    mqtt: MqttConfig | None = None
+    mavlink: MavlinkConfig | None = None
 
     def plans(self) -> dict[str, Plan]:
         """Return the contact plans by destination, in wall time.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,7 @@ class Links:
         self._changing: asyncio.Task[None] | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._is_open = False
+        self.on_link_up: Callable[[], None] = lambda: None
         self.port = 0
         self.refused: dict[str, int] = {}
 
@@ -353,6 +354,7 @@ class Links:
             await self._discovery.link_changed(event)
         if event.kind in (LinkChange.CARRIER_UP, LinkChange.ADDRESS_ADDED):
             self._dialler.look_again()
+            self.on_link_up()
 
     def _drop_interface(self, index: int) -> None:
         for session in list(self._sessions.values()):

@@ -37,6 +37,7 @@ from .lean import settle_memory
 from .imports import Imports
 from .local import make_fleet
 from .notify import Notifier
+from .sources import Sources
 from .statedir import StateDir
 from .thread import NodeThread
 from .workers import Workers
@@ -87,6 +88,7 @@ class Runtime:
         self.links: Links | None = None
         self.trouble = ""
         self.imports = Imports(self.thread.post, self.control.answer, self._spawn)
+        self.sources = Sources(self.thread, self.state.path, self.loop, self._spawn)
         self._status_tickets: dict[int, None] = {}
         self._stop = asyncio.Event()
         self._group = asyncio.TaskGroup()
@@ -113,6 +115,7 @@ class Runtime:
             async with self._group:
                 self._spawn(self._feed_watchdog())
                 self.links.look_for_peers()
+                self.sources.replace(self.config, self._membership().is_radio_on)
                 print("ready", flush=True)
                 self.notifier.send("READY=1", "STATUS=running")
                 log.info("device %s is ready at %s", self._membership().device.hex()[:16], self.control.path)
@@ -133,6 +136,7 @@ class Runtime:
             (*config.network.peers, *options.peers), (*config.network.interfaces, *options.interfaces),
             self._spawn,
         )  # fmt: skip
+        links.on_link_up = self.sources.signal
         await links.start()
         return links
 
@@ -140,6 +144,7 @@ class Runtime:
         """Peers first, then steps, then what that left to write down; who waits for an answer gets it if it comes."""
         self.notifier.send("STOPPING=1")
         self._stop.set()
+        self.sources.close()
         if self.links is not None:
             await self.links.stop()
         await self.workers.close()
@@ -207,7 +212,8 @@ class Runtime:
                 self.thread.post(Called(partial(replace_topics, node, config)))
                 self.thread.post(Called(partial(replace_offers, node, self.loaded.apps, *self._offers())))
                 self.thread.post(Called(partial(replace_pacing, node, config)))
-            log.info("policy and capabilities read again")
+            self.sources.replace(config, self._membership().is_radio_on)
+            log.info("policy, capabilities and sources of facts read again")
         self.notifier.send("READY=1")
 
     def _offers(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Reservation, ...]]:
@@ -292,8 +298,11 @@ class Runtime:
                 case f.MembershipChanged():
                     if self.links is not None and not self._stop.is_set():
                         changing = self.links.change_membership(self._membership())
+                        self.sources.follow_radio(self._membership().is_radio_on)
                 case f.Send() | f.Close():
                     self._perform_link(effect)
+                case f.ResultWaits(rows):
+                    self.sources.give_results(rows)
                 case f.Note():
                     note(effect)
                 case _:
@@ -308,7 +317,7 @@ class Runtime:
         mine = {
             "apps_failed": list(self.loaded.failures), "steps_running": self.workers.running,
             "hung_threads": self.workers.hung, "trouble": self.trouble or None, "links": links,
-            "advice": self.advisors.counts,
+            "advice": self.advisors.counts, "sources": self.sources.report(),
         }  # fmt: skip
         return replace(answer, value={**answer.value, **mine})
 

@@ -104,6 +104,12 @@ class MembershipChanged(Struct, frozen=True):
     """The fleets, grants or the radio's state of this device changed: the host reads `node.membership()` again."""
 
 
+class ResultWaits(Struct, frozen=True):
+    """Results that a bridge is to tell (`node.results`): what `show` says of each; None: there is one, ask for it."""
+
+    rows: tuple[dict[str, Any], ...] | None = None
+
+
 class Note(Struct, frozen=True):
     """Something worth a line in a log. Levels: contact, custody, end, parked and refused are info, stages debug."""
 
@@ -113,7 +119,9 @@ class Note(Struct, frozen=True):
     is_info: bool = False
 
 
-Effect: TypeAlias = StartStep | StopStep | AskAdvisor | Answer | Send | Close | MembershipChanged | Note
+Effect: TypeAlias = (
+    StartStep | StopStep | AskAdvisor | Answer | Send | Close | MembershipChanged | ResultWaits | Note
+)
 
 
 class Turn(Struct):

@@ -43,6 +43,7 @@ from .membership import Members, Membership
 from .parts import Parts, Settings
 from .reconcile import Reconciler
 from .requests import Requests
+from .results import Results
 from .shelving import ADVICE_TOPIC, Shelving
 from .spool import Flight, Live, Spool
 from .store import Quarantined, Store
@@ -86,6 +87,7 @@ class Node:
         self.turner = Turner(parts, self.judgement, self.custody, self.shelving)
         self.intake = Intake(parts)
         self.answers = Answers(parts, self.contacts, self.intake)
+        self.results = Results(parts, self.answers.show)
         go_on = self.turner.go_on
         self.advising = Advising(parts, go_on)
         self.capsules = Capsules(parts, self.intake, go_on)
@@ -239,6 +241,7 @@ class Node:
         self.contacts.pump_all()
         self.asking.tell_waiters()
         self.advising.ask_about(parts.touched)
+        self.results.note_ends()
         parts.spool.shrink()
 
     def _look(self, row: int) -> None:

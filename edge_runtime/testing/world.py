@@ -14,7 +14,9 @@ from ..judge.outcomes import Outcome
 from ..node import commands as c
 from ..node import events as e
 from ..node.authority import is_in_force
-from ..node.effects import Answer, AskAdvisor, Close, Effect, MembershipChanged, Note, Send, StartStep, StopStep, Turn
+from ..node.effects import (
+    Answer, AskAdvisor, Close, Effect, MembershipChanged, Note, ResultWaits, Send, StartStep, StopStep, Turn,
+)  # fmt: skip
 from ..node.store import StoreFailed
 from ..node.turns import run_turn
 from ..objects.keys import SigningKey
@@ -215,7 +217,7 @@ class World:
                 self._links.hang_up(device, effect)
             case MembershipChanged():
                 self._links.follow_radio(device)
-            case Note():
+            case Note() | ResultWaits():
                 pass
             case _:
                 assert_never(effect)

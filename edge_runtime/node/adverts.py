@@ -8,7 +8,8 @@ import msgspec
 
 from ..base.errors import PeerError
 from ..base.limits import ADVERT_BYTES_MAX, ADVERT_INTENTS_MAX, ADVERTS_MAX, LIST_ITEMS_MAX
-from ..objects.grants import Advert, may_append, sign_advert, verify_advert, verify_grant
+from ..base.moment import Moment
+from ..objects.grants import Advert, Role, check_membership, may_append, sign_advert, verify_advert, verify_grant
 from ..objects.kinds import Kind
 from .membership import Members
 from .store import Store
@@ -21,24 +22,33 @@ class Adverts:
         self.store = store
         self.members = members
         self.by_device: dict[bytes, tuple[Advert, bytes, int]] = {}
+        self._acceptors: dict[tuple[bytes, int], bool] = {}
         self.reload()
 
     def reload(self) -> None:
         """Read all adverts from the store."""
         self.by_device = {}
+        self._acceptors.clear()
         for raw, heard_ms in self.store.run("SELECT raw, heard_ms FROM adverts ORDER BY device").fetchall():
             advert = verify_advert(bytes(raw))
             self.by_device[advert.device] = (advert, bytes(raw), heard_ms)
 
-    def keep(self, raw: bytes, life_ms: int) -> Advert | None:
+    def keep(self, raw: bytes, life_ms: int, moment: Moment, speaker: bytes) -> Advert | None:
         """Store an advert if it is newer than what is here; return it then.
 
+        Args:
+            speaker: the device in contact that said it; its own grants were checked when the contact opened.
+
         Raises:
-            PeerError: the bytes are not in order.
+            PeerError: the bytes are not in order, or (`grant`) the device is a member of none of our fleets: whoever
+                gossips it, nothing is offered to it and nobody is told of it.
         """
         advert = verify_advert(raw)
         if advert.device == self.members.device:
             return None
+        if advert.device != speaker and not self.members.roles_of_device(advert.device):
+            roots = self.members.membership().roots
+            check_membership((advert.grant,), advert.device, roots, moment.wall_ms, moment.trust)
         had = self.by_device.get(advert.device)
         if had is not None and had[0].counter >= advert.counter:
             return None
@@ -101,6 +111,22 @@ class Adverts:
         had = self.by_device.get(device)
         return had[0].name if had is not None and had[0].name else device.hex()[:8]
 
+    def _may_accept(self, advert: Advert) -> bool:
+        """Say whether a device's grants let it take custody: a relay or advisor is never asked."""
+        key = (advert.device, advert.counter)
+        if key not in self._acceptors:
+            try:
+                grant = verify_grant(advert.grant)
+                is_own = grant.body.audience == advert.device and grant.body.fleet in self.members.membership().roots
+                roles: Sequence[Role] = grant.roles if is_own else ()
+            except PeerError:
+                roles = ()
+            roles = roles or self.members.roles_of_device(advert.device)
+            if not may_append(roles, Kind.ACCEPTED):
+                return False
+            self._acceptors[key] = True
+        return True
+
     def candidates(
         self, needs: Sequence[str], intent: str, excluded: Sequence[bytes], in_contact: Sequence[bytes]
     ) -> list[Advert]:
@@ -110,18 +136,10 @@ class Adverts:
             for advert, _, heard_ms in self.by_device.values()
             if advert.device != self.members.device
             and advert.device not in excluded
+            and self._may_accept(advert)
             and advert.has(needs, intent)
-            and _may_take(advert)
         ]
         return [item[3] for item in sorted(found, key=lambda item: item[:3])]
-
-
-def _may_take(advert: Advert) -> bool:
-    """Say whether a device may take custody at all, as its own grant says: a relay or an advisor may not."""
-    try:
-        return not advert.grant or may_append(verify_grant(advert.grant).roles, Kind.ACCEPTED)
-    except PeerError:
-        return False
 
 
 def _shorter(advert: Advert) -> Advert:

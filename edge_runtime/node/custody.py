@@ -28,10 +28,14 @@ from .spool import Live
 class Custody:
     """Decides and writes custody records."""
 
-    def __init__(self, parts: Parts, in_contact: Callable[[], Sequence[bytes]], capacity: Capacity) -> None:
+    def __init__(
+        self, parts: Parts, in_contact: Callable[[], Sequence[bytes]], capacity: Capacity,
+        is_rejected: Callable[[Live], bool],
+    ) -> None:  # fmt: skip
         self.parts = parts
         self.capacity = capacity
         self.in_contact = in_contact
+        self.is_rejected = is_rejected
         # Wire refusals to say to an offerer: (object, offer, offerer, reason); contacts take them from here.
         self.refusals: list[tuple[bytes, bytes, bytes, Refusal]] = []
         self._refused: dict[bytes, None] = {}
@@ -64,9 +68,8 @@ class Custody:
         denied = self.capacity.excluded(live, (*needs, content.intent), age_ms)
         excluded = (*tried, *content.lost, *refused, *denied)
         found = self.parts.adverts.candidates(needs, content.intent, excluded, self.in_contact())
-        allowed = live.state.history.created.holders
         for advert in found:
-            if not allowed or advert.device in allowed:
+            if live.state.history.may_hold(advert.device):
                 self.offer_to(live, advert.device, reason, age_ms, needs)
                 return True
         return False
@@ -119,9 +122,13 @@ class Custody:
         found = self.parts.members.grant_under(state.history.created.roots)
         if found is None or not may_append(found[1], Kind.ACCEPTED):
             return Refusal.POLICY
+        if not state.history.may_hold(self.parts.device):
+            return Refusal.POLICY
         can = self.capacity.capabilities()
         if self.parts.intent_of(live) is None or any(need not in can for need in needs):
             return Refusal.INCAPABLE
+        if self.is_rejected(live):
+            return Refusal.POLICY
         return None
 
     def _refuse(self, live: Live, offer: bytes, reason: Refusal) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..base.errors import Exit, PeerError, UsageError
 from ..base.limits import FACT_MAX_AGE_MS_DEFAULT, FACT_NAME_BYTES_MAX, FACT_VALUE_BYTES_MAX, FACTS_MAX
+from ..judge.call import RESERVED, is_reserved
 from ..judge.fact_names import BRIDGES, DEVICE, USER, find_registered, kind_of
 from ..judge.facts import Fact
 from ..objects.codec import decode_value, encode_value
@@ -82,6 +83,11 @@ def _check(name: str, value: object, origin: str) -> None:
     if len(name.encode()) > FACT_NAME_BYTES_MAX or not all(part.replace("_", "a").isalnum() for part in parts):
         raise UsageError(
             f"{name[:60]!r} is no name for a fact: use lower-case words joined by dots, such as battery.percent"
+        )
+    if is_reserved(name):
+        raise UsageError(
+            f"{name} is a name that policy uses for calls: no fact begins with {', '.join(RESERVED)}. "
+            f"Call it my.{name}."
         )
     registered = find_registered(name)
     if origin == USER and registered is not None and registered.origin == DEVICE:

@@ -89,9 +89,10 @@ class Hearing:
 
     def _hear_adverts(self, contact: Contact, items: tuple[bytes, ...]) -> None:
         fresh: list[bytes] = []
+        timeline = self.parts.timeline
         for raw in items:
             try:
-                advert = self.parts.adverts.keep(raw, self.parts.timeline.life_ms)
+                advert = self.parts.adverts.keep(raw, timeline.life_ms, timeline.moment, contact.device)
             except PeerError as error:
                 self.intake.count(error)
                 continue

@@ -51,11 +51,14 @@ class Intake:
             age_ms: the object's age at the sender now, for an object not known here.
         """
         taken = Taken(self.parts.spool.find(object_id))
+        kept = self.parts.members.grants_kept
         for raw in grants:
             try:
                 self.parts.members.keep_grant(raw)
             except PeerError as error:
                 self.count(error)
+        if self.parts.members.grants_kept != kept:
+            self.parts.agenda.wake_topic("fact:policy.version")  # what an expired grant refused, a new one may permit
         waiting = [entry for entry in entries if self._belongs(entry, object_id, taken)]
         waiting.extend(entry for entry in self._aside.values() if entry.object == object_id)
         progress = True

@@ -12,7 +12,7 @@ from ..base.limits import DEATHS_ELSEWHERE, DEATHS_MAX, DESTINATIONS_MAX, STEPS_
 from ..judge.backoff import Failure, seed_of
 from ..judge.evaluate import Action, Decision, StepCase, evaluate_step
 from ..judge.outcomes import FINAL, Outcome
-from ..judge.policy import Verdict
+from ..judge.policy import Effect, Verdict
 from ..judge.prober import Destination
 from ..judge.rto import Rto
 from ..judge.snapshot import Snapshot
@@ -155,6 +155,11 @@ class Judgement:
         return ("expired",) if age_ms >= dormancy.expires_age_ms else ("looked at again",)
 
     # --- Steps ----------------------------------------------------------------------------------------------------
+
+    def is_rejected(self, live: Live) -> bool:
+        """Say whether policy lets no step of an object run here: then custody of it is not taken."""
+        view = self.snapshot(live, self.parts.spool.age_ms(live))
+        return self.authority.rule_on_object(live, view).effect is Effect.REJECT
 
     def judge_step(self, live: Live, intent: Intent, call: StepCall, age_ms: int) -> StepDecision:
         """Decide on one waiting step; a step that may run is counted as started at its destination."""

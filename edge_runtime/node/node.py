@@ -81,8 +81,8 @@ class Node:
         self.parts = parts
         capacity = Capacity(parts)
         self.contacts = Contacts(parts, Reconciler(parts), capacity)
-        self.custody = Custody(parts, self.contacts.devices, capacity)
         self.judgement = Judgement(parts, Authority(parts, policy), self.contacts.devices, capacity)
+        self.custody = Custody(parts, self.contacts.devices, capacity, self.judgement.is_rejected)
         self.shelving = Shelving(parts)
         self.turner = Turner(parts, self.judgement, self.custody, self.shelving)
         self.intake = Intake(parts)

@@ -169,6 +169,9 @@ class Requests:
             found = self.parts.members.grant_under(created.roots)
             if found is None or (Role.OPERATOR not in found[1] and view.holder != self.parts.device):
                 raise UsageError("Only an operator of the object's fleet may claim it.", Exit.REFUSED)
+            if view.holder != self.parts.device and not live.state.history.may_hold(self.parts.device):
+                raise UsageError("The object's terms do not let this device hold it: claim it on one that they name.",
+                                 Exit.REFUSED)  # fmt: skip
             self.custody.claim(live, "by an operator", self.parts.spool.age_ms(live))
         self.go_on(live)
         return self.answers.reached(live)
@@ -181,11 +184,14 @@ class Requests:
         if command.object:
             lives = [find_object(self.parts, command.object)]
             self._check_hand(lives[0])
+            if not lives[0].state.history.may_hold(to):
+                raise UsageError("The object's terms do not let that device hold it.", Exit.REFUSED)
         else:
             rows = self.parts.store.run("SELECT object FROM shelf WHERE is_mine = 1 AND ended IS NULL").fetchall()
             found = [self.parts.spool.find_row(row) for (row,) in rows]
             lives = [live for live in found if live is not None and not live.flights]
             lives = [live for live in lives if not live.state.history.view.is_frozen]
+            lives = [live for live in lives if live.state.history.may_hold(to)]
         for live in lives:
             age_ms = self.parts.spool.age_ms(live)
             self.custody.offer_to(live, to, "handed over by an operator", age_ms)
@@ -254,6 +260,7 @@ class Requests:
         except ValueError:
             raise UsageError("The membership is not hex.") from None
         root, name, grant = self.parts.members.join(data, self.parts.timeline.moment)
+        self.parts.agenda.wake_topic("fact:policy.version")  # what an expired grant refused, a new one may permit
         self.parts.effects.append(MembershipChanged())
         self.parts.effects.append(Note(Stage.ENTERED, b"", {"joined": name}, is_info=True))
         return {

@@ -119,6 +119,10 @@ class History:
         grows = self.view.tip == before.tip or (self.view.tip == entry.id and previous == before.tip)
         return placed, grows
 
+    def may_hold(self, device: bytes) -> bool:
+        """Say whether the object's terms let a device take custody."""
+        return not self.created.holders or device in self.created.holders
+
     def height_over(self, parents: Sequence[bytes]) -> int:
         """Return the height of an entry with these parents, 1 at least."""
         return 1 + max(self.placed[parent].height for parent in parents)
@@ -315,6 +319,8 @@ class History:
         assert isinstance(offered, b.OfferedClear)
         if offered.to != entry.author:
             return "offered to another"
+        if not self.may_hold(entry.author):
+            return "not among the holders"
         return "" if entry.epoch == accepted.epoch == offered.epoch else "epoch"
 
     def _reason_of_claim(self, entry: Entry, view: View, roles: Sequence[Role]) -> str:
@@ -322,7 +328,11 @@ class History:
         assert isinstance(claimed, b.ClaimedClear)
         if not entry.epoch == claimed.epoch == view.number + 1:
             return "epoch"
-        if entry.author == view.holder or Role.OPERATOR in roles:
+        if entry.author == view.holder:
+            return ""
+        if not self.may_hold(entry.author):
+            return "not among the holders"
+        if Role.OPERATOR in roles:
             return ""
         recovery_ms = self.created.recovery_ms
         silence_ms = entry.age_ms - self.placed[view.tip].entry.age_ms

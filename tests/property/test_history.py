@@ -58,6 +58,7 @@ class Plainly:
         self.before: dict[bytes, bytes] = {}  # a valid turn -> the turn that ruled in its past
         self.valid: dict[bytes, bool] = {}
         self.recovery_ms = self._clear(entries[0].records[0]).recovery_ms
+        self.holders = self._clear(entries[0].records[0]).holders
         for entry in entries:
             above = [self.past[parent] | {parent} for parent in entry.parents]
             self.past[entry.id] = frozenset().union(*above)
@@ -124,12 +125,18 @@ class Plainly:
         if not before.is_frozen or clear.offer != before.tip:
             return False
         offer = self._clear(self.entries[before.tip].records[-1])
+        if self.holders and entry.author not in self.holders:
+            return False
         return offer.to == entry.author and clear.epoch == entry.epoch == offer.epoch
 
     def _may_claim(self, entry: Entry, before: Ruling) -> bool:
         if not self._clear(entry.records[0]).epoch == entry.epoch == before.number + 1:
             return False
-        if entry.author == before.holder or Role.OPERATOR in roles_of(entry):
+        if entry.author == before.holder:
+            return True
+        if self.holders and entry.author not in self.holders:
+            return False
+        if Role.OPERATOR in roles_of(entry):
             return True
         return 0 < self.recovery_ms <= entry.age_ms - self.entries[before.tip].age_ms
 
@@ -262,7 +269,7 @@ def test_histories_differ_enough_to_say_something() -> None:
         forks += len(history.heads) > 1
     assert reasons.keys() >= {
         "", "height", "role", "not custodian", "epoch", "offered", "after the end", "no such offer stands",
-        "offered to another", "may not claim", "epoch of the offer", "custody record out of place",
+        "offered to another", "not among the holders", "may not claim", "epoch of the offer", "custody record out of place",
         "a record after an offer or the end", "malformed",
     }, reasons  # fmt: skip
     assert max(epochs) >= 3 and forks > 50, (epochs, forks)

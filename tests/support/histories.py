@@ -283,7 +283,7 @@ def moves(count_max: int = 25) -> st.SearchStrategy[list[Move]]:
 
 def histories(count_max: int = 25) -> st.SearchStrategy[list[Entry]]:
     """Return all entries of random histories of several devices, parents first."""
-    return st.builds(play, moves(count_max), st.sampled_from([0, 0, 3]))
+    return st.builds(play, moves(count_max), st.sampled_from([0, 0, 3]), st.sampled_from([(), (), (1, 3)]))
 
 
 def random_history(seed: int, count: int = 25) -> list[Entry]:
@@ -293,7 +293,7 @@ def random_history(seed: int, count: int = 25) -> list[Entry]:
     for _ in range(count):
         heard = tuple(chance.randrange(len(CAST)) for _ in range(chance.randrange(4)))
         script.append(Move(chance.choice(ACTORS), heard, chance.choice(DEEDS), chance.randrange(1_000)))
-    return play(script, recovery_ms=chance.choice((0, 0, 3)))
+    return play(script, chance.choice((0, 0, 3)), chance.choice(((), (), (1, 3))))
 
 
 @dataclass
@@ -304,9 +304,12 @@ class Stage:
     everything: dict[bytes, Entry] = field(default_factory=dict)
 
 
-def play(script: Sequence[Move], recovery_ms: int = 0) -> list[Entry]:
-    """Return all entries that the moves make, parents first; the same moves make the same entries."""
-    first = first_entry(key(1), created(recovery_ms=recovery_ms), grant=b"e" * 32)
+def play(script: Sequence[Move], recovery_ms: int = 0, holders: Sequence[int] = ()) -> list[Entry]:
+    """Return all entries that the moves make, parents first; the same moves make the same entries.
+
+    `holders`: numbers of the keys that may hold the object, all without it.
+    """
+    first = first_entry(key(1), created(recovery_ms, holders=tuple(key(n).public for n in holders)), grant=b"e" * 32)
     stage = Stage([Replica(key(n), ObjectState(first, roles_of(first)), grant * 32) for n, grant in CAST])
     stage.everything[first.id] = first
     for number, move in enumerate(script):

@@ -15,7 +15,7 @@ from edge_runtime.base.limits import WORKER_THREADS
 from edge_runtime.host.workers import Workers
 from edge_runtime.judge.outcomes import Outcome
 from edge_runtime.node.effects import StartStep
-from edge_runtime.node.events import StepEnded
+from edge_runtime.node.events import StepEnded, StepWithheld
 from edge_runtime.objects.codec import decode_value
 
 LONG_MS = 60_000
@@ -289,3 +289,40 @@ async def until(check: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not check():
             await asyncio.to_thread(lambda: None)
+
+
+async def test_a_step_whose_verdict_is_no_longer_in_force_does_not_run(bench: Bench) -> None:
+    """Behaviour: 2.8: asked right before it runs, on the loop and in a thread; nothing ran, and the node is told so."""
+    ran: list[str] = []
+
+    async def on_loop() -> None:
+        ran.append("loop")
+
+    bench.policy = b"another"
+    for path, function in (("a", on_loop), ("b", functools.partial(ran.append, "thread"))):
+        bench.start(function, path=path)
+        assert await bench.outcome() == StepWithheld(b"o" * 32, path, b"a" * 16, 1)
+    assert ran == [] and bench.workers.running == 0
+
+
+async def test_a_step_that_waited_for_a_thread_is_asked_about_when_it_gets_one(bench: Bench) -> None:
+    """Behaviour: 2.8: policy changed while it was queued behind others."""
+    ran: list[int] = []
+    gate, taken = bench.gate(), threading.Semaphore(0)
+
+    def hold() -> None:
+        taken.release()
+        gate.wait(10)
+
+    for number in range(WORKER_THREADS):
+        bench.start(hold, path=f"busy{number}")
+    for _ in range(WORKER_THREADS):
+        assert await asyncio.to_thread(taken.acquire, timeout=10)
+    bench.start(functools.partial(ran.append, 1), path="late")
+    bench.policy = b"another"
+    gate.set()
+    found = [await bench.outcome() for _ in range(WORKER_THREADS + 1)]
+    assert [event for event in found if isinstance(event, StepWithheld)] == [
+        StepWithheld(b"o" * 32, "late", b"a" * 16, 1)
+    ]
+    assert ran == []

@@ -137,3 +137,50 @@ def test_a_signal_for_an_object_elsewhere_reaches_it_with_the_next_contact() -> 
     world.link("base", "drone", up=True)
     world.run(seconds=1)
     assert drone.show("question")["result"] == "yes"
+
+
+def test_a_device_from_which_custody_was_claimed_is_not_offered_the_object_again() -> None:
+    """Behaviour: 8.6, 11.18. Lost is lost until it accepts by an operator's hand; others are asked."""
+    doings = Doings()
+    plans = [DevicePlan(name, has=("camera",)) for name in ("drone", "spare")]
+    world = World("base", *plans, apps=[make_app(doings)])
+    base = world.device("base")
+    world.takes("shoot", minutes=9)
+    world.link("base", "drone", up=True)
+    world.run(seconds=1)
+    base.submit("shoot", name="survey")
+    world.run(seconds=5)
+    assert base.show("survey")["custodian_name"] == "drone"
+    world.crash("drone", restart=False)
+    base.ask(c.Claim("survey"))
+    world.run(days=3)
+    assert kinds(world, "base", "survey").count("offered") == 1, "not back to the lost one"
+    assert base.show("survey")["reason"] == "no device with camera"
+    world.takes("shoot", seconds=1)
+    world.link("base", "spare", up=True)
+    world.run(seconds=5)
+    assert base.show("survey")["custodian_name"] == "spare" and len(doings.done) == 2
+
+
+def test_who_takes_its_own_offer_back_has_lost_nobody() -> None:
+    """Behaviour: 8.2."""
+    world = World("base", DevicePlan("drone", has=("camera",)), apps=[make_app(Doings())])
+    base = world.device("base")
+    world.device("drone").ask(c.Hold())
+    world.link("base", "drone", up=True)
+    base.submit("shoot", name="survey")
+    world.run(seconds=5)
+    live = base.node.parts.spool.find(bytes.fromhex(base.show("survey")["object"]))
+    assert live is not None and kinds(world, "base", "survey")[-2:] == ["claimed", "dormant"]
+    assert live.state.content.lost == {} and live.state.content.offered_to == [world.device("drone").key.public]
+
+
+def test_a_relay_or_advisor_with_the_app_and_the_need_is_never_offered_custody() -> None:
+    """Behaviour: 2.2, 19.5 (the truck)."""
+    plans = [DevicePlan(role, has=("camera",), roles=(role,)) for role in ("relay", "advisor")]
+    world = World("base", *plans, apps=[make_app(Doings())])
+    for plan in plans:
+        world.link("base", plan.name, up=True)
+    world.device("base").submit("shoot", name="survey")
+    world.run(days=2)
+    assert "offered" not in kinds(world, "base", "survey")

@@ -291,3 +291,32 @@ def test_what_a_peer_lacks_is_what_is_not_behind_its_heads() -> None:
     assert [entry.id for entry in state.history.after([first.id])] == [second.id]
     assert [entry.id for entry in state.history.after([])] == [state.object, first.id, second.id]
     assert state.history.after([second.id]) == []
+
+
+def test_only_the_holders_that_the_terms_name_may_accept_or_claim() -> None:
+    """Behaviour: 11.18. An operator's word is no exception; who has custody may take its own offer back."""
+    terms = created(recovery_ms=1, holders=(TWO.public,))
+    state = start(terms)
+    offer = entry_on(state.history, ONE, offered(THREE, 1))
+    add(state, offer)
+    outside = entry_on(state.history, THREE, accepted(offer.id, 1), epoch=1)
+    assert add(state, outside) == "not among the holders"
+    claim = entry_on(state.history, THREE, claimed(2), epoch=2, age_ms=10**6)
+    assert add(state, claim, (Role.OPERATOR,)) == "not among the holders"
+    assert add(state, entry_on(state.history, ONE, claimed(2), epoch=2)) == "", "its own offer, taken back"
+    offer = entry_on(state.history, ONE, offered(TWO, 3), epoch=2)
+    add(state, offer)
+    assert add(state, entry_on(state.history, TWO, accepted(offer.id, 3), epoch=3)) == ""
+    assert state.history.view.holder == TWO.public
+
+
+def test_a_device_that_lost_custody_to_a_claim_is_remembered_until_it_accepts_again() -> None:
+    """Behaviour: 11.18."""
+    state = start(created(recovery_ms=1))
+    add(state, entry_on(state.history, TWO, claimed(1), epoch=1, age_ms=10))
+    assert list(state.content.lost) == [ONE.public]
+    offer = entry_on(state.history, TWO, offered(ONE, 2), epoch=1, age_ms=11)
+    add(state, offer)
+    add(state, entry_on(state.history, ONE, accepted(offer.id, 2), epoch=2, age_ms=12))
+    assert state.content.lost == {}
+    assert state.content.holder == ONE.public

@@ -100,7 +100,18 @@ TURN_EVENTS_MAX = 256
 TURN_MS_MAX = 20
 INBOX_BYTES_MAX = 4 * MIB  # peers wait beyond it; completions never do
 STATE_CACHE_BYTES_MAX = 4 * MIB  # of objects that sleep or have ended; what runs is not dropped
-WAKES_PER_SECOND_MAX = 500
+WAKES_PER_SECOND_MAX = 500  # of sleepers, in the order in which they came or were due; the rest in the next second
+# A fact that flaps: what woke by one is woken by it again at the earliest so long after, by what it is then. Longer
+# for one wait: `steady(condition, seconds(10))`; apart for up and down: two conditions with two numbers.
+FLAP_MS = 1 * SECOND_MS
+
+# --- Loops that change nothing. ---
+LOOPS_FREE = 16  # turns in a row that only wake and sleep, each at once; from then on the least stay doubles from 1 s
+LOOPS_STUCK = 32  # then the object is `stuck`: resume, cancel or its lifetime end that
+STAY_MS_MAX = 15 * MINUTE_MS  # of that least stay
+TRIES_FREE = 16  # of one call without a result; from then on the wait for the next one doubles from 1 s
+TRIES_STAY_MS_MAX = 1 * HOUR_MS
+TRIES_STUCK = 1_000  # then the call is `stuck`; three entries each, a month at one an hour
 
 # --- Contacts. ---
 FRAME_BYTES_MAX = 65_535
@@ -217,6 +228,9 @@ assert CONDITION_NODES_MAX <= TRIGGER_NODES_MAX
 assert PROBE_MS_FIRST <= PROBE_ALONE_MS_MAX <= PROBE_MS_MAX < PLACE_LOOK_MS
 assert PROBE_COST_MS <= PROBE_COST_MS_MAX
 assert 2 * PROBE_COST_MS * GAP_MS_MEAN_MAX <= PROBE_MS_MAX**2, "by default the cost decides, not the bound"
+assert FLAP_MS <= STAY_MS_MAX <= TRIES_STAY_MS_MAX < DORMANCY_MS_MAX
+assert LOOPS_FREE < LOOPS_STUCK < RESUMPTIONS_PER_TURN_MAX
+assert 3 * TRIES_STUCK < OBJECT_ENTRIES_MAX, "a call that never works may not end its object by its entries"
 assert DISCOVERY_DAMP_MS < DISCOVERY_PERIOD_MS < DISCOVERY_REPEAT_MS
 assert LINKS_MAX <= LINK_EVENTS_MAX
 assert FACT_FIELDS_MAX < FACTS_MAX

@@ -106,7 +106,7 @@ class Intake:
             taken.refused += 1
             return True
         taken.new += 1
-        self.parts.appended.append((live, entry))
+        self.parts.take_in(live, entry)
         self.parts.note(Stage.STORED, live, entry=entry.id.hex()[:16], void=placed.void)
         return True
 
@@ -126,7 +126,7 @@ class Intake:
             raise PeerError("lifetime", "an unknown object past its lifetime")
         live = self.parts.spool.create(entry, roles, age_ms, age_is_exact)
         taken.live, taken.new = live, taken.new + 1
-        self.parts.appended.append((live, entry))
+        self.parts.take_in(live, entry)
         self.parts.note(Stage.STORED, live, entry=entry.id.hex()[:16], void="")
         return True
 

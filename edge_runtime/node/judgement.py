@@ -18,20 +18,15 @@ from ..judge.rto import Rto
 from ..judge.snapshot import Snapshot
 from ..objects.advice import fresh_topics, freshest
 from ..objects.attempts import StepMemory
-from ..objects.codec import decode
-from ..objects.conditions import Condition, Scalar, Truth, evaluate, is_name
-from ..objects.conditions import from_tree as condition_from_tree
-from ..objects.content import Dormancy
-from ..objects.triggers import After, Changed, OnPeer, Trigger, describe, holds
+from ..objects.conditions import Scalar, is_name
+from ..objects.triggers import After, Changed, OnPeer, Trigger
 from ..program.app import Intent
 from ..program.driver import StepCall, World
 from .authority import Authority
 from .events import StepEnded
 from .incapacity import Capacity
 from .parts import Parts
-from .shelving import trigger_of
 from .spool import Live
-from .waits import leaves_of
 from .ways import Ways
 
 
@@ -135,24 +130,6 @@ class Judgement:
     def world(self, live: Live, intent: Intent, age_ms: int) -> World:
         """Return what the body of an object sees."""
         return _LiveWorld(self, live, age_ms)
-
-    def condition_of(self, tree: bytes) -> Condition:
-        """Return the condition of a tree that this device's own body made."""
-        return condition_from_tree(decode(tree))
-
-    def condition_holds(self, live: Live, tree: bytes, age_ms: int) -> bool:
-        """Say whether a condition is true now; unknown is not true."""
-        return evaluate(self.condition_of(tree), self.snapshot(live, age_ms)) is Truth.TRUE
-
-    def which_hold(self, live: Live, dormancy: Dormancy, age_ms: int) -> tuple[str, ...]:
-        """Return texts for the leaves of a dormancy's trigger that hold now: what the object woke by."""
-        trigger = trigger_of(dormancy.trigger)
-        view = self.snapshot(live, age_ms)
-        found = [] if trigger is None else [leaf for leaf in leaves_of(trigger) if holds(leaf, view) is Truth.TRUE]
-        texts = tuple(describe(leaf)[:200] for leaf in found[:16])
-        if texts:
-            return texts
-        return ("expired",) if age_ms >= dormancy.expires_age_ms else ("looked at again",)
 
     # --- Steps ----------------------------------------------------------------------------------------------------
 

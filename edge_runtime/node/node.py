@@ -138,6 +138,8 @@ class Node:
         parts.timeline.advance(moment)
         if is_trust_new:
             surroundings.say_trust(parts)
+        if parts.timeline.notice_step():
+            parts.agenda.wake_topic("fact:time.trust")  # what waits for a time of the wall clock stands under it
         parts.effects, parts.appended = [], []
         parts.touched.clear()
         parts.spool.changed.clear()
@@ -148,9 +150,7 @@ class Node:
     def alarm_boot_ms(self) -> int | None:
         """Return when the node wants `TimeCame`, on the boot clock; None if nothing is ever due."""
         timeline = self.parts.timeline
-        if len(self.parts.agenda):
-            return timeline.boot_ms_of(timeline.life_ms)
-        due_ms = self.parts.agenda.next_due_ms()
+        due_ms = self.parts.agenda.next_look_ms(timeline.life_ms)
         return None if due_ms is None else timeline.boot_ms_of(due_ms)
 
     def recover(self, objects: Sequence[bytes], reason: str) -> list[Effect]:
@@ -177,6 +177,7 @@ class Node:
         self.parts.members.reload()
         self.parts.adverts.reload()
         self.parts.facts.reload()
+        self.parts.agenda.happenings.reload()
         self.judgement.recount()
         self.advising.forget(objects)
 
@@ -211,7 +212,7 @@ class Node:
             case e.FactRead():
                 surroundings.take_fact(self.parts, event)
             case e.EventHappened():
-                self.parts.agenda.wake_topic(f"event:{event.name}")
+                self.parts.agenda.happen(f"event:{event.name}", self.parts.timeline.life_ms)
             case e.Imported():
                 self.parts.effects.append(self.capsules.take(event))
             case e.FleetMade():
@@ -226,7 +227,7 @@ class Node:
     def _after(self, event: e.Event) -> None:
         """Go on with what woke, push what is new to peers, tell waiters and followers."""
         parts = self.parts
-        for row in parts.agenda.take():
+        for row in parts.agenda.take(parts.timeline.life_ms):
             self._look(row)
         origin = event.contact if isinstance(event, e.Heard) else -1
         for live, entry in parts.appended:
@@ -242,6 +243,7 @@ class Node:
         self.asking.tell_waiters()
         self.advising.ask_about(parts.touched)
         self.results.note_ends()
+        parts.agenda.save_rest(parts.timeline.life_ms)
         parts.spool.shrink()
 
     def _look(self, row: int) -> None:
@@ -263,7 +265,7 @@ class Node:
         parts.store.run("RELEASE look")
 
     def _on_append(self, live: Live, entry: Entry) -> None:
-        self.parts.appended.append((live, entry))
+        self.parts.take_in(live, entry)
         self.parts.note(Stage.APPENDED, live, entry=entry.id.hex()[:16], records=len(entry.records))
 
     def _find(self, row: int) -> Live | None:
@@ -297,6 +299,8 @@ class Node:
                 self._record_death(live, path, Flight(*fields))
                 parts.agenda.add(row)
         for (row,) in parts.store.run("SELECT object FROM shelf WHERE status IN ('awake', 'attempting')").fetchall():
+            parts.agenda.add(row)
+        for row in parts.agenda.happenings.unseen():
             parts.agenda.add(row)
         parts.agenda.wake_topic("apps")
         parts.agenda.wake_topic(ADVICE_TOPIC)

@@ -108,6 +108,12 @@ class Parts(Struct):
         """Say whether an operator holds this object or this device: no new effects then."""
         return live.state.holding == 0 or bool(self.store.get_meta("held", 0))
 
+    def take_in(self, live: Live, entry: Entry) -> None:
+        """Note an entry that was stored in this event; if the object has ended with it, who waits for that wakes."""
+        self.appended.append((live, entry))
+        if live.state.content.finish is not None:
+            self.agenda.wake_topic(f"object:{live.object.hex()}")
+
     def note(self, stage: Stage, live: Live, **fields: Any) -> None:
         """Leave a note for the log."""
         self.effects.append(Note(stage, live.object, fields))

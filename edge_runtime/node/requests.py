@@ -229,7 +229,7 @@ class Requests:
 
     def raise_event(self, command: c.Raise) -> dict[str, Any]:
         """Wake what waits for an event of this device."""
-        return {"ok": True, "woken": self.parts.agenda.wake_topic(f"event:{command.name}")}
+        return {"ok": True, "woken": self.parts.agenda.happen(f"event:{command.name}", self.parts.timeline.life_ms)}
 
     def initialise(self, command: c.Initialise) -> dict[str, Any]:
         """Name the device."""

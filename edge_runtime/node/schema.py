@@ -36,6 +36,15 @@ CREATE TABLE adverts (
 ) WITHOUT ROWID;
 """
 
+# What happened while an object waited for it, until its wait is over: edges, and since when a condition is steady. In a
+# store made before this table it is made when the store is opened.
+HAPPENED = """
+CREATE TABLE IF NOT EXISTS happened (
+    object INTEGER NOT NULL, path TEXT NOT NULL, what TEXT NOT NULL, life_ms INTEGER NOT NULL,
+    PRIMARY KEY (object, path, what)
+) WITHOUT ROWID;
+"""
+
 # `shelf` is one row an object: what `ls`, the alarm, the wake index and reconciliation need without its history.
 DERIVED = """
 CREATE TABLE shelf (

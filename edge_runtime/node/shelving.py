@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from ..base.errors import PeerError
+from ..base.limits import LEAVES_MAX
 from ..objects.advice import OnAdvice
 from ..objects.bodies import OfferedClear
 from ..objects.codec import decode
-from ..objects.conditions import from_tree as from_condition_tree
+from ..objects.loops import stay_ms
 from ..objects.records import read_clear
-from ..objects.triggers import TopicKind, Trigger, When, from_tree, next_due_age_ms, topics
+from ..objects.triggers import Any, Steady, Trigger, from_tree, next_due_age_ms
+from ..objects.watching import watches
 from .parts import Parts
-from .spool import Live, ShelfRow
+from .spool import Hints, Live, ShelfRow
 from .waits import leaves_of
 
 # Looked at again at the earliest so long after a look that changed nothing: a due time may never spin.
 LOOK_AGAIN_MS = 1_000
 # Under it stands what waits for advice: looked at when a process or other apps may bring an advisor.
 ADVICE_TOPIC = "advice"
+# How long an object sleeps at most that waits for more things than one trigger holds.
+LOOK_AGAIN_MANY_MS = 60_000
 
 
 class Shelving:
@@ -28,6 +32,8 @@ class Shelving:
     def put_away(self, live: Live) -> None:
         """Bring the derived rows up to date; called after every change, and for each object in a rebuild."""
         self.parts.agenda.drop(live.row)
+        if self.parts.agenda.remarked.pop(live.row, 1) is None:
+            live.shelved = None
         self.parts.touched[live.object] = None
         self.parts.spool.put_away(live, self._row_of(live))
 
@@ -50,7 +56,7 @@ class Shelving:
             # Claimed by an operator whose device cannot read it: due at once for ever would be a busy loop.
             return ShelfRow("dormant", "holds content that this device cannot read", None, ())
         if live.flights:
-            return ShelfRow("attempting", "", self._timer_ms(live), self._body_topics(live))
+            return ShelfRow("attempting", "", self._timer_ms(live), live.hints.keys if live.hints is not None else ())
         if content.dormancy is not None:
             return self._dormant_row(live)
         return ShelfRow("awake", "", 0, ())
@@ -67,17 +73,21 @@ class Shelving:
         dormancy = live.state.content.dormancy
         assert dormancy is not None
         age_ms = self.parts.spool.age_ms(live)
-        due_age_ms = dormancy.expires_age_ms
-        found: tuple[str, ...] = ()
+        dues = [dormancy.expires_age_ms, *self._rest_age_ms(live, age_ms)]
         trigger = trigger_of(dormancy.trigger)
-        if trigger is not None:
-            next_age_ms = next_due_age_ms(trigger, age_ms, self.parts.timeline.moment)
+        if isinstance(trigger, Any) and len(trigger.items) >= LEAVES_MAX:
+            dues.append(age_ms + LOOK_AGAIN_MANY_MS)
+        hints = live.hints or hints_of(trigger)
+        if live.hints is None and trigger is not None and any(isinstance(leaf, Steady) for leaf in leaves_of(trigger)):
+            dues.append(age_ms)  # since when it is steady, only a look can tell
+        if hints.trigger is not None:
+            next_age_ms = next_due_age_ms(hints.trigger, age_ms, self.parts.timeline.moment)
             if next_age_ms is not None:
-                due_age_ms = min(due_age_ms, next_age_ms)
-            found = topic_names(trigger)
-            if any(isinstance(leaf, OnAdvice) for leaf in leaves_of(trigger)):
-                found = (*found, ADVICE_TOPIC)
-        due_ms = self.parts.spool.life_ms_of(live, due_age_ms)
+                dues.append(next_age_ms)
+        found = hints.keys
+        if trigger is not None and any(isinstance(leaf, OnAdvice) for leaf in leaves_of(trigger)):
+            found = (*found, ADVICE_TOPIC)
+        due_ms = self.parts.spool.life_ms_of(live, min(dues))
         if due_ms <= self.parts.timeline.life_ms:
             due_ms = self.parts.timeline.life_ms + LOOK_AGAIN_MS
         if dormancy.reason.startswith("nondeterminism") or dormancy.reason.startswith("no app here"):
@@ -85,12 +95,10 @@ class Shelving:
         return ShelfRow("dormant", dormancy.reason, due_ms, found)
 
     @staticmethod
-    def _body_topics(live: Live) -> tuple[str, ...]:
-        """While steps run here, conditions that the body awaits beside them are found by their facts, too."""
-        found: list[str] = []
-        for wait in live.body.condition_waits() if live.body is not None else ():
-            found.extend(topic_names(When(from_condition_tree(decode(wait.tree)))))
-        return tuple(dict.fromkeys(found))
+    def _rest_age_ms(live: Live, age_ms: int) -> tuple[int, ...]:
+        """Return when a loop that changes nothing may go round again, if it rests."""
+        rest_age_ms = live.state.content.last_age_ms + stay_ms(live.loops)
+        return (rest_age_ms,) if rest_age_ms > age_ms else ()
 
     def _lifetime_ms(self, live: Live) -> int:
         return self.parts.spool.life_ms_of(live, live.state.history.created.lifetime_ms)
@@ -102,10 +110,11 @@ class Shelving:
             return None
         age_ms, moment = self.parts.spool.age_ms(live), self.parts.timeline.moment
         dues = [timer.due_age_ms for timer in body.timers()[:1]]
-        for wait in body.condition_waits():
-            due_ms = next_due_age_ms(When(from_condition_tree(decode(wait.tree))), age_ms, moment)
+        if live.hints is not None and live.hints.trigger is not None:
+            due_ms = next_due_age_ms(live.hints.trigger, age_ms, moment)
             if due_ms is not None and due_ms > age_ms:
                 dues.append(due_ms)
+        dues = [max([due_ms, *self._rest_age_ms(live, age_ms)]) for due_ms in dues]
         return self.parts.spool.life_ms_of(live, min(dues)) if dues else None
 
 
@@ -118,12 +127,6 @@ def trigger_of(tree: bytes) -> Trigger | None:
         return None
 
 
-def topic_names(trigger: Trigger) -> tuple[str, ...]:
-    """Return the names in the wake index under which an object with this trigger is found."""
-    return tuple(dict.fromkeys(f"{topic.kind.value}:{topic.key}" for topic in topics(trigger)))
-
-
-def topic_of(kind: TopicKind, key: str) -> str:
-    """Return the name in the wake index of one thing that may happen."""
-    return f"{kind.value}:{key}"
-
+def hints_of(trigger: Trigger | None) -> Hints:
+    """Return what a trigger is woken by as far as its tree says: every leaf is watched."""
+    return Hints(trigger, () if trigger is None else watches(trigger))

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ..base.limits import DORMANCY_MS_MAX, LEAVES_MAX
+from ..base.limits import DORMANCY_MS_MAX, LEAVES_MAX, LOOPS_STUCK, TRIES_STUCK
+from ..judge.outcomes import Outcome
 from ..judge.policy import Effect, Verdict
 from ..objects import bodies as b
 from ..objects.advice import OnAdvice
 from ..objects.codec import encode
 from ..objects.kinds import Kind
+from ..objects.loops import RESUMED, has_progress, stay_of_tries_ms
 from ..objects.records import make
-from ..objects.triggers import After, OnSignal, Trigger, When, any_of, to_tree
+from ..objects.triggers import After, Any, OnSignal, Trigger, any_of, to_tree
 from ..program.driver import Body, StepCall
 from .custody import Custody
 from .effects import Note, Stage
 from .judgement import Elsewhere, Judgement, Pause
 from .parts import Parts
 from .spool import Live
+from .waiting import Waiting, has_expired, names_entries
 
-# How long an object sleeps at most that waits for more things than one trigger holds.
-LOOK_AGAIN_MANY_MS = 60_000
+NO_TRIGGER = b"\xf6"  # null: only the expiry ends the sleep
+STUCK = "stuck"  # the first word of the reason of one that only an operator ends
 
 
 class Blocked(Struct, frozen=True):
@@ -53,13 +56,17 @@ class Sleeping:
         self.parts = parts
         self.judgement = judgement
         self.custody = custody
+        self.waiting = Waiting(parts, judgement)
 
-    def reenter(self, live: Live, age_ms: int) -> None:
-        """Say once per sleep that the object woke, and by what, before the first thing it then does."""
+    def reenter(self, live: Live, age_ms: int, by: Trigger | None = None) -> None:
+        """Say once per sleep that the object woke, and by what, before the first thing it then does.
+
+        What counts or names entries is said also while steps run, for the record is where their ids stand.
+        """
         dormancy = live.state.content.dormancy
-        if dormancy is None or live.made:
+        if live.made or (dormancy is None and not names_entries(by)):
             return
-        triggers = self.judgement.which_hold(live, dormancy, age_ms)
+        triggers = self.waiting.why_awake(live, by, age_ms) or ("looked at again",)
         digest = self.judgement.snapshot_digest(live, age_ms)
         live.made.append(make(Kind.REENTERED, b.Empty(), b.ReenteredSealed(triggers, digest)))
         self.parts.note(Stage.WOKEN, live, by=", ".join(triggers))
@@ -72,7 +79,7 @@ class Sleeping:
         if timers:
             leaves.append(After(timers[0].due_age_ms))
         for condition in body.condition_waits():
-            leaves.append(When(self.judgement.condition_of(condition.tree)))
+            leaves.append(condition.trigger)
             reasons.append(f"until {condition.text}")
         for wait in body.input_waits():
             leaves.append(OnSignal(wait.name))
@@ -85,22 +92,32 @@ class Sleeping:
             reasons.append(item.pause.reason)
         if timers and not reasons:
             reasons.append("sleeping")
+        if live.loops >= LOOPS_STUCK and not has_progress(live.made):
+            self.stick(live, age_ms)
+            return
         if not leaves:
             reasons.append("nothing to wait for: the handler awaits something that nobody will complete")
         self.write_dormant(live, leaves, "; ".join(dict.fromkeys(reasons)), age_ms)
+        live.hints = self.waiting.hints(live, body, leaves, age_ms)
 
     def write_dormant(self, live: Live, leaves: list[Trigger], reason: str, age_ms: int) -> None:
-        """Append `dormant`, woken by any of the leaves, unless the object sleeps just so already."""
-        trigger = any_of(leaves[:LEAVES_MAX])
-        tree = encode(to_tree(trigger)) if trigger is not None else b"\xf6"
+        """Append `dormant`, woken by any of the leaves, unless the object sleeps just so already.
+
+        Every sleep has an expiry: the lifetime, or DORMANCY_MS_MAX. What a body waits for beyond the bound of one
+        trigger is looked at by time (`shelving`): a way out is never lost.
+        """
+        trigger = _cut(any_of(leaves))
+        tree = encode(to_tree(trigger)) if trigger is not None else NO_TRIGGER
         reason = reason[:500]
         dormancy = live.state.content.dormancy
-        if dormancy is not None and not live.made and (dormancy.trigger, dormancy.reason) == (tree, reason):
-            return
+        if dormancy is not None and not live.made:
+            is_same = (dormancy.trigger, dormancy.reason) == (tree, reason)
+            if is_same and not has_expired(dormancy, age_ms):
+                return
+            if self.waiting.why_awake(live, None, age_ms):
+                self.reenter(live, age_ms)
         lifetime_ms = live.state.history.created.lifetime_ms
-        # What a body waits for beyond the bound of one trigger is looked at by time: a way out is never lost.
-        stay_ms = DORMANCY_MS_MAX if len(leaves) <= LEAVES_MAX else LOOK_AGAIN_MANY_MS
-        expires_ms = min(lifetime_ms, age_ms + stay_ms)
+        expires_ms = min(lifetime_ms, age_ms + DORMANCY_MS_MAX)
         record = make(Kind.DORMANT, b.DormantClear(expires_ms), b.DormantSealed(tree, reason))
         live.made.append(record)
         self.parts.note(Stage.JUDGED, live, action="dormancy", reason=reason)
@@ -120,6 +137,27 @@ class Sleeping:
         self.write_dormant(live, list(self.judgement.on_new_app(live)), reason, age_ms)
         self.parts.effects.append(Note(Stage.JUDGED, live.object, {"parked": reason}, is_info=True))
 
+    def is_stuck(self, live: Live, age_ms: int) -> bool:
+        """Say whether an object is set aside as stuck; a `resume` is said in the record that ends that."""
+        dormancy = live.state.content.dormancy
+        if dormancy is None or not dormancy.reason.startswith(STUCK) or dormancy.trigger != NO_TRIGGER:
+            return False
+        if live.state.resumed_age_ms >= dormancy.since_age_ms:
+            digest = self.judgement.snapshot_digest(live, age_ms)
+            record = b.ReenteredSealed((f"{RESUMED} by an operator",), digest)
+            live.made.append(make(Kind.REENTERED, b.Empty(), record))
+            self.parts.note(Stage.WOKEN, live, by=record.triggers[0])
+            return False
+        return live.state.cancel_untaken() is None
+
+    def stick(self, live: Live, age_ms: int) -> None:
+        """Set an object aside that only wakes and sleeps: until `resume`, `cancel` or the end of its lifetime."""
+        reason = f"{STUCK}: it woke {live.loops} times and nothing changed"
+        sealed = b.DormantSealed(NO_TRIGGER, reason)
+        self.reenter(live, age_ms)
+        live.made.append(make(Kind.DORMANT, b.DormantClear(live.state.history.created.lifetime_ms), sealed))
+        self.parts.effects.append(Note(Stage.JUDGED, live.object, {"parked": reason}, is_info=True))
+
     def finish(self, live: Live, end: b.End, value: bytes, error: str, error_type: str) -> None:
         """End the object; the record is written with the turn."""
         self.reenter(live, self.parts.spool.age_ms(live))
@@ -127,3 +165,29 @@ class Sleeping:
             make(Kind.TERMINATED, b.TerminatedClear(int(end)), b.TerminatedSealed(value, error, error_type))
         )
         self.parts.effects.append(Note(Stage.JUDGED, live.object, {"ended": end.name.lower()}, is_info=True))
+
+
+def rest_of_call(live: Live, call: StepCall, age_ms: int) -> Pause | None:
+    """Return how a call that was tried very often without a result waits longer than its last failure asks for.
+
+    A try is two or three entries, and a history has a bound. Where nobody was reached the prober paces, and what is
+    partly done goes on; the call's own `max_ms` is kept, and an operator's `resume` lets it try once more.
+    """
+    memory = live.state.content.steps.get(call.path)
+    if memory is None or memory.age_ms <= live.state.resumed_age_ms:
+        return None
+    if memory.outcome in (Outcome.UNREACHABLE, Outcome.PARTIAL):
+        return None
+    if memory.tries >= TRIES_STUCK:
+        return Pause((), f"{STUCK}: {call.name} was tried {memory.tries} times")
+    stay_ms = stay_of_tries_ms(memory.tries)
+    until_ms = memory.age_ms + (stay_ms if call.retry.max_ms is None else min(stay_ms, call.retry.max_ms))
+    reason = f"after {Outcome(memory.outcome).name.lower()}: tried {memory.tries} times"
+    return Pause((After(until_ms),), reason) if until_ms > age_ms else None
+
+
+def _cut(trigger: Trigger | None) -> Trigger | None:
+    """Return the trigger with as many leaves as one record may hold, the time first; shelving looks at the rest."""
+    if not isinstance(trigger, Any) or len(trigger.items) <= LEAVES_MAX:
+        return trigger
+    return Any(tuple(sorted(trigger.items, key=lambda leaf: not isinstance(leaf, After)))[:LEAVES_MAX])

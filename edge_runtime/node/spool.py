@@ -21,6 +21,7 @@ from ..objects.grants import Role
 from ..objects.history import Placed
 from ..objects.intents import hash256
 from ..objects.records import Record, read_clear
+from ..objects.triggers import Trigger
 from ..program.driver import Body
 from .membership import Members
 from .store import Quarantined, Store
@@ -63,6 +64,13 @@ class Shelved(Struct, frozen=True):
     topics: tuple[str, ...]
 
 
+class Hints(Struct, frozen=True):
+    """What wakes an object whose body is loaded: a trigger for its due time, and keys of the wake index."""
+
+    trigger: Trigger | None
+    keys: tuple[str, ...]
+
+
 class Live(Struct):
     """One object in memory.
 
@@ -85,6 +93,15 @@ class Live(Struct):
     reason: str = ""
     due_ms: int | None = None
     shelved: Shelved | None = None
+    marks: tuple[str, ...] = ()  # what happened to it, seen by the look that goes on
+    has_more: bool = False  # the last look ended at its bound: it is looked at again
+    hints: Hints | None = None  # what its body waits for, as the look left it; None: as the dormancy says
+
+    @property
+    def loops(self) -> int:
+        """Turns in a row that changed nothing, an operator's `resume` not counted."""
+        content = self.state.content
+        return 0 if self.state.resumed_age_ms >= content.last_age_ms else content.loops
 
     @property
     def object(self) -> bytes:

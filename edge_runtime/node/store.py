@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..base.errors import EdgeError, Exit, UsageError
-from .schema import DERIVED, DERIVED_TABLES, PACING, SCHEMA_VERSION, SOURCE, VIEWS
+from .schema import DERIVED, DERIVED_TABLES, HAPPENED, PACING, SCHEMA_VERSION, SOURCE, VIEWS
 
 
 class StoreFailed(EdgeError):
@@ -63,6 +63,7 @@ class Store:
                 connection.executescript(
                     f"BEGIN; {SOURCE} {DERIVED} {PACING} {VIEWS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
                 )
+            connection.execute(HAPPENED)
         except sqlite3.DatabaseError as error:
             raise UsageError(
                 f"The spool cannot be opened: {error}. If the file was damaged, move spool.db aside and start again; "

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ..base.errors import UsageError
 from ..judge.fact_names import DEVICE, LINK, PEER
+from ..objects.watching import spans_of
 from .events import FactRead
 from .parts import Parts
 
@@ -29,10 +30,16 @@ def take_fact(parts: Parts, event: FactRead) -> None:
 
 
 def wake_readers(parts: Parts, name: str, is_change: bool) -> None:
-    """After a reading: what reads the fact is looked at if it changed, what asks for a fresh reading in any case."""
-    parts.agenda.wake_topic(f"fresh:{name}")
+    """After a reading: what it makes true or happens to is looked at, and nothing else.
+
+    Args:
+        is_change: what is known changed; else only those who ask for a fresh reading are looked for.
+    """
+    life_ms = parts.timeline.life_ms
+    fact = parts.facts.by_name.get(name)
     if is_change:
-        parts.agenda.wake_topic(f"fact:{name}")
+        parts.agenda.happenings.mark(f"fact:{name}", life_ms)
+    parts.agenda.wake_fact(name, spans_of(name, None if fact is None else fact.value, is_change), life_ms)
 
 
 def introduce(parts: Parts, policy: bytes) -> None:
@@ -50,7 +57,7 @@ def say_policy(parts: Parts, policy: bytes) -> None:
     """Another policy is in force, or the same was read again: what waits for one is looked at."""
     _put_quietly(parts, "policy.version", policy.hex())
     parts.store.set_meta("policy", policy.hex())
-    parts.agenda.wake_topic("fact:policy.version")
+    parts.agenda.happen("fact:policy.version", parts.timeline.life_ms)
 
 
 def say_trust(parts: Parts) -> None:

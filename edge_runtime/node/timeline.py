@@ -9,10 +9,11 @@ Source: ours (`docs/architecture.md`, Time); ages after the bundle age block of 
 from __future__ import annotations
 
 from ..base.moment import Moment, Trust
-from ..base.units import MINUTE_MS
+from ..base.units import MINUTE_MS, SECOND_MS
 from .store import Store
 
 SAVE_EVERY_MS = 10 * MINUTE_MS  # of turns that write nothing else
+STEP_MS = 1 * SECOND_MS  # the wall clock is this far from where it was: due times of it are computed anew
 
 
 class Timeline:
@@ -43,11 +44,20 @@ class Timeline:
         self.moment = moment
         self.life_ms = moment.boot_ms + self._offset_ms
         self._saved_life_ms = 0
+        self._wall_offset_ms = saved_wall_ms - saved_life_ms if saved_life_ms else moment.wall_ms - self.life_ms
 
     def advance(self, moment: Moment) -> None:
         """Take in a reading of the clocks; boot time that seems to go back counts as no time."""
         self.moment = moment
         self.life_ms = max(self.life_ms, moment.boot_ms + self._offset_ms)
+
+    def notice_step(self) -> bool:
+        """Say whether the wall clock was set since this was asked last, a process before this one included."""
+        offset_ms = self.moment.wall_ms - self.life_ms
+        if abs(offset_ms - self._wall_offset_ms) < STEP_MS:
+            return False
+        self._wall_offset_ms = offset_ms
+        return True
 
     def boot_ms_of(self, life_ms: int) -> int:
         """Return when on the boot clock a life time is reached."""

@@ -39,8 +39,9 @@ from .judgement import Go, Judgement, call_name
 from .parts import Parts
 from .releasing import deny, executed_body, resumption_of, start_step, stop_abandoned
 from .shelving import Shelving
-from .sleeping import Blocked, Sleeping
+from .sleeping import Blocked, Sleeping, rest_of_call
 from .spool import Live
+from .waiting import Taken
 
 
 class Turner:
@@ -57,6 +58,7 @@ class Turner:
         """Bring an object as far as it goes now, append what that made, and put it away with its next wake."""
         parts = self.parts
         age_ms = parts.spool.age_ms(live)
+        live.hints = None
         if not self._may_turn(live, age_ms):
             self._close_body(live)
             if self._has_outlived(live, age_ms):
@@ -65,18 +67,24 @@ class Turner:
             self.shelving.put_away(live)
             return
         intent = parts.intent_of(live)
-        if intent is None:
+        if live.state.history.created.lifetime_ms <= age_ms:
+            self._expire(live)
+        elif intent is None:
             self._close_body(live)
             self.sleeping.sleep_without_app(live, age_ms)
-        elif live.state.history.created.lifetime_ms <= age_ms:
-            self._expire(live)
-        else:
+        elif not self.sleeping.is_stuck(live, age_ms):
             self._turn_body(live, intent, age_ms)
         if live.made:
             parts.pen.write_turn(live, age_ms)
         if live.state.content.finish is not None or not live.flights:
             self._close_body(live)
+        if live.state.content.finish is not None:
+            parts.agenda.happenings.forget(live.row)
+        live.marks = ()
         self.shelving.put_away(live)
+        if live.has_more:
+            live.has_more = False
+            parts.agenda.add(live.row)
 
     def take_outcome(self, live: Live, event: StepEnded) -> None:
         """Record what came of a step, then go on."""
@@ -94,6 +102,7 @@ class Turner:
         self.parts.note(Stage.EXECUTED, live, path=event.path, outcome=Outcome(event.outcome).name.lower())
         self.judgement.learn(live, call_name(event.path), event)
         if is_final and live.body is not None:
+            self.sleeping.waiting.see(live, live.body)
             self._deliver(live, resumption_of(body, age_ms, self.parts.wall_ms))
         else:
             # The record must be in the state before the next look judges the step by it, or replays it.
@@ -159,19 +168,7 @@ class Turner:
         try:
             body = live.body or self._open_body(live, intent, world)
             self._absorb(live, body)
-            for _ in range(RESUMPTIONS_PER_TURN_MAX):
-                if body.ended is not None:
-                    break
-                found = self._next_resumption(live, body, age_ms)
-                if found is None:
-                    break
-                took, resumption = found
-                self.sleeping.reenter(live, age_ms)
-                live.made.append(make(Kind.TOOK, b.Empty(), took))
-                if took.what in (b.Took.INPUT, b.Took.CANCEL):
-                    live.state.content.taken[took.ref] = None
-                body.deliver(resumption, world)
-                self._absorb(live, body)
+            self._resume(live, body, world, age_ms)
         except Nondeterminism as error:
             self._park(live, f"nondeterminism: {error}", age_ms)
             return
@@ -183,6 +180,30 @@ class Turner:
             self._end_body(live, body, intent, age_ms)
         else:
             self._release(live, body, intent, age_ms)
+
+    def _resume(self, live: Live, body: Body, world: World, age_ms: int) -> None:
+        """Let the body take what is there, one thing at a time."""
+        self.sleeping.waiting.see(live, body)
+        inputs, advice, conditions = body.input_waits(), body.advice_waits(), body.condition_waits()
+        waited = (*(wait.path for wait in inputs), *(wait.path for wait in advice), *(wait.path for wait in conditions))
+        idle: list[str] = []  # paths of what was taken that is no progress by itself
+        for _ in range(RESUMPTIONS_PER_TURN_MAX):
+            if body.ended is not None:
+                return
+            may_idle = self.sleeping.waiting.may_take(live, idle, age_ms)
+            found = self._next_resumption(live, body, may_idle, waited, age_ms)
+            if found is None:
+                return
+            took = found.took
+            self.sleeping.reenter(live, age_ms, found.by)
+            live.made.append(make(Kind.TOOK, b.Empty(), took))
+            if took.what in (b.Took.INPUT, b.Took.CANCEL):
+                live.state.content.taken[took.ref] = None
+            elif took.path not in waited:
+                idle.append(took.path)
+            body.deliver(found.resumption, world)
+            self._absorb(live, body)
+        live.has_more = body.ended is None
 
     def _open_body(self, live: Live, intent: Intent, world: World) -> Body:
         content = live.state.content
@@ -221,37 +242,36 @@ class Turner:
                 case Learned(path, value):
                     live.made.append(make(Kind.LEARNED, b.Empty(), b.LearnedSealed(path, value)))
 
-    def _next_resumption(self, live: Live, body: Body, age_ms: int) -> tuple[b.TookSealed, Resumption] | None:
-        """Return the one thing that resumes the body next, as record and as resumption."""
+    def _next_resumption(
+        self, live: Live, body: Body, may_idle: bool, waited: tuple[str, ...], age_ms: int
+    ) -> Taken | None:
+        """Return the one thing that resumes the body next.
+
+        Args:
+            may_idle: timers and conditions may. waited: paths of the waits that stood when the look began.
+        """
         wall_ms = self.parts.wall_ms
         cancel = live.state.cancel_untaken()
         if cancel is not None:
-            return b.TookSealed(b.Took.CANCEL, cancel, ""), Resumption(Resumed.CANCEL, "", age_ms, wall_ms)
+            resumption = Resumption(Resumed.CANCEL, "", age_ms, wall_ms)
+            return Taken(b.TookSealed(b.Took.CANCEL, cancel, ""), resumption, None)
         advised = advice_resumption(self.parts, live, body, age_ms)
         if advised is not None:
-            return advised
+            return Taken(*advised, None)
         waits = body.input_waits()
-        if waits:
-            for item in live.state.untaken():
-                wait = next((wait for wait in waits if wait.name == item.name), None)
-                if wait is not None:
-                    return (
-                        b.TookSealed(b.Took.INPUT, item.ref, wait.path),
-                        Resumption(Resumed.INPUT, wait.path, age_ms, wall_ms, value=item.value),
-                    )
+        for item in live.state.untaken() if waits else ():
+            wait = next((wait for wait in waits if wait.name == item.name), None)
+            if wait is not None:
+                resumption = Resumption(Resumed.INPUT, wait.path, age_ms, wall_ms, value=item.value)
+                return Taken(b.TookSealed(b.Took.INPUT, item.ref, wait.path), resumption, None)
+        if not may_idle:
+            return None
         for timer in body.timers():
             if timer.due_age_ms <= age_ms:
-                return (
-                    b.TookSealed(b.Took.TIMER, timer.path.encode(), timer.path),
-                    Resumption(Resumed.TIMER, timer.path, age_ms, wall_ms),
-                )
-        for condition in body.condition_waits():
-            if self.judgement.condition_holds(live, condition.tree, age_ms):
-                return (
-                    b.TookSealed(b.Took.CONDITION, condition.path.encode(), condition.path),
-                    Resumption(Resumed.CONDITION, condition.path, age_ms, wall_ms),
-                )
-        return None
+                resumption = Resumption(Resumed.TIMER, timer.path, age_ms, wall_ms)
+                return Taken(b.TookSealed(b.Took.TIMER, timer.path.encode(), timer.path), resumption, None)
+        waiting = self.sleeping.waiting
+        return waiting.next_condition(live, body, age_ms) or waiting.next_expired(live, body, waited, age_ms)
 
     # --- Steps ----------------------------------------------------------------------------------------------------
 
@@ -262,7 +282,7 @@ class Turner:
         for call in calls:
             if call.path in live.flights:
                 continue
-            decision = self.judgement.judge_step(live, intent, call, age_ms)
+            decision = rest_of_call(live, call, age_ms) or self.judgement.judge_step(live, intent, call, age_ms)
             if isinstance(decision, Go):
                 self.sleeping.reenter(live, age_ms)
                 start_step(self.parts, live, decision)
@@ -270,6 +290,7 @@ class Turner:
                 blocked.append(Blocked(call, decision))
         deny(self.sleeping, live, blocked, age_ms)
         if live.flights:
+            live.hints = self.sleeping.waiting.hints(live, body, [], age_ms)
             return
         elsewhere = next((item.elsewhere for item in blocked if item.elsewhere is not None), None)
         if elsewhere is not None:

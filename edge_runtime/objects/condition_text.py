@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import ast
 import keyword
-from typing import assert_never
+from collections.abc import Callable
+from typing import TypeVar, assert_never
 
 from ..base.errors import UsageError
 from ..base.limits import (
@@ -43,6 +44,8 @@ from .conditions import (
     count_nodes,
     is_name,
 )
+
+T = TypeVar("T")
 
 EXAMPLE = "battery.percent >= 40 and link.ground == 'up'"
 UNITS_MS = {"milliseconds": 1, "seconds": SECOND_MS, "minutes": MINUTE_MS, "hours": HOUR_MS, "days": DAY_MS}
@@ -77,21 +80,35 @@ def parse(text: str) -> Condition:
     Raises:
         UsageError: the text is no condition; says at which part, and shows an example.
     """
-    if len(text.encode("utf-8", "replace")) > CONDITION_TEXT_BYTES_MAX:
-        raise UsageError(f"A condition is at most {CONDITION_TEXT_BYTES_MAX} bytes of text.")
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-        condition = _convert(tree.body, 1)
-    except SyntaxError as error:
-        raise _refusal(text.strip(), f"near column {error.offset or 1}") from None
-    except (RecursionError, MemoryError, ValueError):
-        raise _refusal(text.strip()[:60], "too deeply nested, or not text") from None
-    if count_nodes(condition) > CONDITION_NODES_MAX:
-        raise UsageError(f"The condition has more than {CONDITION_NODES_MAX} parts: split it.")
+    condition = parse_with(text, lambda node: convert(node, 1))
+    check_size(count_nodes(condition))
     return condition
 
 
-def _refusal(part: str, why: str) -> UsageError:
+def parse_with(text: str, read: Callable[[ast.expr], T]) -> T:
+    """Return what `read` makes of a text's expression.
+
+    Raises:
+        UsageError: too long, no expression, or what `read` raises.
+    """
+    if len(text.encode("utf-8", "replace")) > CONDITION_TEXT_BYTES_MAX:
+        raise UsageError(f"A condition is at most {CONDITION_TEXT_BYTES_MAX} bytes of text.")
+    try:
+        return read(ast.parse(text.strip(), mode="eval").body)
+    except SyntaxError as error:
+        raise refusal(text.strip(), f"near column {error.offset or 1}") from None
+    except (RecursionError, MemoryError, ValueError):
+        raise refusal(text.strip()[:60], "too deeply nested, or not text") from None
+
+
+def check_size(nodes: int) -> None:
+    """Raise UsageError for a condition of more nodes than one may have."""
+    if nodes > CONDITION_NODES_MAX:
+        raise UsageError(f"The condition has more than {CONDITION_NODES_MAX} parts: split it.")
+
+
+def refusal(part: str, why: str) -> UsageError:
+    """Return the error that names the part which is not right, why, and what would be."""
     return UsageError(f"Not a condition: `{part[:80]}` ({why}). Write it like: {EXAMPLE}")
 
 
@@ -99,20 +116,21 @@ def _too_deep() -> UsageError:
     return UsageError(f"The condition is nested deeper than {CONDITION_DEPTH_MAX}: simplify it.")
 
 
-def _convert(node: ast.expr, depth: int) -> Condition:
+def convert(node: ast.expr, depth: int) -> Condition:
+    """Return the condition of an expression at a depth of the whole; UsageError says what is not right."""
     if depth > CONDITION_DEPTH_MAX:
         raise _too_deep()
     match node:
         case ast.BoolOp(op=ast.And(), values=values):
-            return Both(tuple(_convert(item, depth + 1) for item in values))
+            return Both(tuple(convert(item, depth + 1) for item in values))
         case ast.BoolOp(op=ast.Or(), values=values):
-            return Either(tuple(_convert(item, depth + 1) for item in values))
+            return Either(tuple(convert(item, depth + 1) for item in values))
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return Negated(_convert(operand, depth + 1))
+            return Negated(convert(operand, depth + 1))
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             return _convert_comparison(node, left, op, right, depth)
         case ast.Compare():
-            raise _refusal(ast.unparse(node), "join comparisons with `and`")
+            raise refusal(ast.unparse(node), "join comparisons with `and`")
         case ast.Call(func=ast.Name(id="has"), args=[capability], keywords=[]):
             return Has(_capability(capability))
         case ast.Call(func=ast.Name(id="count"), args=[outcome, number], keywords=[]):
@@ -128,18 +146,18 @@ def _convert_comparison(whole: ast.expr, left: ast.expr, op: ast.cmpop, right: a
     if isinstance(op, (ast.In, ast.NotIn)):
         name, fresh_ms = _operand(left)
         if not isinstance(right, (ast.Tuple, ast.List)) or not right.elts:
-            raise _refusal(ast.unparse(right), "give the values in brackets, such as ('auto', 'hold')")
+            raise refusal(ast.unparse(right), "give the values in brackets, such as ('auto', 'hold')")
         member = Member(name, tuple(_literal(item) for item in right.elts), fresh_ms)
         if isinstance(op, ast.NotIn) and depth == CONDITION_DEPTH_MAX:
             raise _too_deep()  # `not in` is two nodes, one above the other
         return member if isinstance(op, ast.In) else Negated(member)
     operator = _OPERATORS.get(type(op))
     if operator is None:
-        raise _refusal(ast.unparse(whole), "compare with ==, !=, <, <=, >, >= or in")
+        raise refusal(ast.unparse(whole), "compare with ==, !=, <, <=, >, >= or in")
     if _is_literal(left):
         left, right, operator = right, left, _MIRRORED[operator]
     if isinstance(left, ast.Name) and left.id == "age":
-        return Age(operator, _duration_ms(right))
+        return Age(operator, duration_ms_of(right))
     name, fresh_ms = _operand(left)
     return Compare(name, operator, _literal(right), fresh_ms)
 
@@ -147,29 +165,29 @@ def _convert_comparison(whole: ast.expr, left: ast.expr, op: ast.cmpop, right: a
 def _operand(node: ast.expr) -> tuple[str, int]:
     match node:
         case ast.Call(func=ast.Name(id="fresh"), args=[fact, duration], keywords=[]):
-            return _named(fact), max(1, _duration_ms(duration))
+            return name_of(fact), max(1, duration_ms_of(duration))
         case ast.Call(func=ast.Name(id="fact"), args=[ast.Constant() as fact], keywords=[]):
-            return _named(fact), 0
+            return name_of(fact), 0
         case ast.Name(id="age"):
-            raise _refusal("age", "compare the object's age with a duration, such as age > hours(2)")
+            raise refusal("age", "compare the object's age with a duration, such as age > hours(2)")
         case ast.Name() | ast.Attribute():
             return _dotted(node), 0
-    raise _refusal(ast.unparse(node), "expected a fact's name, has(), count(), within(), fresh() or a comparison")
+    raise refusal(ast.unparse(node), "expected a fact's name, has(), count(), within(), fresh() or a comparison")
 
 
-def _named(node: ast.expr) -> str:
-    """Return a name given bare or in quotes."""
+def name_of(node: ast.expr) -> str:
+    """Return a name given bare or in quotes; UsageError for anything else."""
     match node:
         case ast.Constant(value=str() as text):
             if is_name(text):
                 return text
-            raise _refusal(ast.unparse(node), "a name is words of letters, digits and _, joined by dots")
+            raise refusal(ast.unparse(node), "a name is words of letters, digits and _, joined by dots")
     return _dotted(node)
 
 
 def _capability(node: ast.expr) -> str:
     # Bare, a capability may carry the word `peer`, as the fact about it does; in quotes it is taken as it stands.
-    name = _named(node)
+    name = name_of(node)
     return name if isinstance(node, ast.Constant) else name.removeprefix("peer.")
 
 
@@ -180,11 +198,11 @@ def _dotted(node: ast.expr) -> str:
         case ast.Attribute(value=value, attr=attr):
             text = f"{_dotted(value)}.{attr}"
         case _:
-            raise _refusal(ast.unparse(node), "expected a name such as battery.percent")
+            raise refusal(ast.unparse(node), "expected a name such as battery.percent")
     if not text.isascii():  # Python would normalise it, and names are compared as bytes
-        raise _refusal(text, "write a name with such letters in quotes, as in fact(\"...\")")
+        raise refusal(text, "write a name with such letters in quotes, as in fact(\"...\")")
     if len(text.encode()) > FACT_NAME_BYTES_MAX:
-        raise _refusal(text, "the name is too long")
+        raise refusal(text, "the name is too long")
     return text
 
 
@@ -203,14 +221,14 @@ def _literal(node: ast.expr) -> Scalar:
         ):
             found = -value
         case _:
-            raise _refusal(ast.unparse(node), "expected a number, a text in quotes, True or False")
+            raise refusal(ast.unparse(node), "expected a number, a text in quotes, True or False")
     try:
         size = len(encode_value(found))
     except ValueError:
         bounds = f"{VALUE_INTEGER_MIN} to {VALUE_INTEGER_MAX}"
-        raise _refusal(ast.unparse(node), f"only finite numbers and integers from {bounds}") from None
+        raise refusal(ast.unparse(node), f"only finite numbers and integers from {bounds}") from None
     if size > FACT_VALUE_BYTES_MAX:
-        raise _refusal(ast.unparse(node), f"a text of more than {FACT_VALUE_BYTES_MAX} bytes")
+        raise refusal(ast.unparse(node), f"a text of more than {FACT_VALUE_BYTES_MAX} bytes")
     return found
 
 
@@ -218,14 +236,15 @@ def _whole(node: ast.expr) -> int:
     match node:
         case ast.Constant(value=int() as value) if not isinstance(value, bool) and 0 <= value <= INTEGER_MAX:
             return value
-    raise _refusal(ast.unparse(node), f"expected a whole number up to {INTEGER_MAX}")
+    raise refusal(ast.unparse(node), f"expected a whole number up to {INTEGER_MAX}")
 
 
-def _duration_ms(node: ast.expr) -> int:
+def duration_ms_of(node: ast.expr) -> int:
+    """Return the ms of a duration such as `seconds(5)`; UsageError for anything else."""
     match node:
         case ast.Call(func=ast.Name(id=unit), args=[number], keywords=[]) if unit in UNITS_MS:
             return min(_whole(number) * UNITS_MS[unit], INTEGER_MAX)
-    raise _refusal(ast.unparse(node), "expected a duration such as seconds(5), minutes(10), hours(2)")
+    raise refusal(ast.unparse(node), "expected a duration such as seconds(5), minutes(10), hours(2)")
 
 
 def _outcome(node: ast.expr) -> int:
@@ -233,7 +252,7 @@ def _outcome(node: ast.expr) -> int:
         return OUTCOMES.index(node.id)
     if isinstance(node, ast.Constant):
         return _whole(node)  # an outcome that only a newer version has a word for
-    raise _refusal(ast.unparse(node), f"expected one of {', '.join(OUTCOMES)}")
+    raise refusal(ast.unparse(node), f"expected one of {', '.join(OUTCOMES)}")
 
 
 def _minute(node: ast.expr) -> int:
@@ -242,7 +261,7 @@ def _minute(node: ast.expr) -> int:
             hours, minutes = text[:2], text[3:]
             if text.isascii() and hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60:
                 return int(hours) * 60 + int(minutes)
-    raise _refusal(ast.unparse(node), 'expected a time of day such as "06:00"')
+    raise refusal(ast.unparse(node), 'expected a time of day such as "06:00"')
 
 
 def format(condition: Condition) -> str:

@@ -82,6 +82,7 @@ class Content(Struct):
     denials: dict[str, Denial] = field(default_factory=dict)  # by path, until the call is tried
     denied_by: dict[bytes, int] = field(default_factory=dict)  # device -> age of its newest denial
     offer_ages: dict[bytes, int] = field(default_factory=dict)  # device -> age at the newest offer to it
+    loops: int = 0  # turns in a row that changed nothing: see `loops`
     last_age_ms: int = 0
     last_wall_ms: int = 0
     is_opaque: bool = False  # a turn on the chain has a kind that this version does not know

@@ -22,6 +22,7 @@ from .history import History, Placed
 from .incapacity import Incapacities
 from .intents import lineage_by_name, lineage_of_child
 from .kinds import Kind
+from .loops import loops_after
 from .records import SHAPES, Record, read_clear, read_sealed
 from .refining import LEAVE_PREFIX, Asked, leave_name
 from .script import Resumed, Resumption, Script
@@ -180,6 +181,7 @@ class ObjectState:
 
     def _apply_turn(self, entry: Entry) -> None:
         c = self.content
+        gap_ms, bodies = entry.age_ms - c.last_age_ms, list[b.Body]()
         c.last_age_ms, c.last_wall_ms = entry.age_ms, entry.wall_ms
         c.dormancy = None
         for record in entry.records:
@@ -190,7 +192,10 @@ class ObjectState:
                 if body is None:
                     c.is_withheld = True
                 else:
+                    bodies.append(body)
                     self._apply_body(body, read_clear(record), entry)
+        is_custody = len(bodies) < len(entry.records)  # or not readable here
+        c.loops = 0 if is_custody else loops_after(c.loops, gap_ms, bodies)
 
     def _apply_custody(self, record: Record, entry: Entry) -> bool:
         """Apply a custody record; say whether it was one (they have no sealed part)."""

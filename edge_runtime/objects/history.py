@@ -25,6 +25,7 @@ from .entries import Entry
 from .grants import Role, may_append
 from .kinds import Kind
 from .records import read_clear, read_sealed
+from .trigger_check import check_trigger
 
 
 class View(Struct, frozen=True):
@@ -265,7 +266,9 @@ class History:
     def _reason_not_sealed(entry: Entry) -> str:
         for record in entry.records:
             try:
-                read_sealed(record)
+                body = read_sealed(record)
+                if isinstance(body, b.DormantSealed) and record.body is None:
+                    check_trigger(body.trigger)
             except PeerError:
                 # Not the error's text: it may be another one with another version of a library, and reasons are
                 # part of the envelope state, which is equal on all devices.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from typing import Any as AnyValue
 from typing import Protocol, TypeAlias, assert_never
 
@@ -20,9 +19,7 @@ from ..base.moment import Moment, Trust
 from ..base.units import format_duration
 from . import condition_text
 from .advice import OnAdvice
-from .conditions import (
-    Both, Compare, Condition, Either, FactView, IsTrue, Member, Truth, count_nodes, evaluate, leaves, names,
-)  # fmt: skip
+from .conditions import Both, Condition, Either, FactView, Truth, count_nodes, evaluate
 from .conditions import from_tree as condition_from_tree
 from .conditions import to_tree as condition_to_tree
 from .due import ByTime, first_due_age_ms, turns_of
@@ -101,6 +98,19 @@ class Changed(Struct, frozen=True):
     name: str
 
 
+class OnEntry(Struct, frozen=True):
+    """The object has a record of that kind, or of that name: a call's, a signal's or a published one (level)."""
+
+    name: str
+
+
+class Steady(Struct, frozen=True):
+    """A condition has held for so long without a break, on this device (level; since when, only the node knows)."""
+
+    condition: Condition
+    for_ms: int
+
+
 class All(Struct, frozen=True):
     """All of them."""
 
@@ -119,58 +129,9 @@ class Not(Struct, frozen=True):
     item: Trigger
 
 
-Trigger: TypeAlias = After | At | When | OnEvent | OnSignal | OnPeer | OnAdvice | Done | Changed | All | Any | Not
-
-
-class TopicKind(Enum):
-    """What kind of happening may make a trigger true; the words are those of the wake index."""
-
-    FACT = "fact"
-    FRESH = "fresh"  # a reading that says the same again
-    EVENT = "event"
-    SIGNAL = "signal"
-    PEER = "peer"
-    OBJECT = "object"
-
-
-class Topic(Struct, frozen=True):
-    """One happening by kind and key."""
-
-    kind: TopicKind
-    key: str
-
-
-def topics(trigger: Trigger) -> tuple[Topic, ...]:
-    """Return the happenings after which a trigger must be looked at again, each once."""
-    found: dict[Topic, None] = {}
-    match trigger:
-        case All(items) | Any(items):
-            for item in items:
-                found.update(dict.fromkeys(topics(item)))
-        case Not(item):
-            found.update(dict.fromkeys(topics(item)))
-        case When(condition):
-            found.update(dict.fromkeys(Topic(TopicKind.FACT, name) for name in names(condition)))
-            for leaf in leaves(condition):
-                if isinstance(leaf, Compare | Member | IsTrue) and leaf.fresh_ms:
-                    found[Topic(TopicKind.FRESH, leaf.name)] = None
-        case Changed(name):
-            found[Topic(TopicKind.FACT, name)] = None
-        case OnEvent(name):
-            found[Topic(TopicKind.EVENT, name)] = None
-        case OnSignal(name):
-            found[Topic(TopicKind.SIGNAL, name)] = None
-        case OnPeer(name):
-            found[Topic(TopicKind.PEER, name)] = None
-        case Done(object_id):
-            found[Topic(TopicKind.OBJECT, object_id.hex())] = None
-        case At():
-            found[Topic(TopicKind.FACT, "time.trust")] = None
-        case After() | OnAdvice():
-            pass  # an input is looked at when it comes
-        case _:
-            assert_never(trigger)
-    return tuple(found)
+Trigger: TypeAlias = (
+    After | At | When | OnEvent | OnSignal | OnPeer | OnAdvice | Done | Changed | OnEntry | Steady | All | Any | Not
+)
 
 
 def next_due_age_ms(trigger: Trigger, age_ms: int, clock: Moment | None = None) -> int | None:
@@ -225,8 +186,10 @@ def holds(trigger: Trigger, view: TriggerView) -> Truth:
             return _truth(view.has_advice(name))
         case Done(object_id):
             return _truth(view.has_ended(object_id))
-        case OnEvent() | Changed():
-            return Truth.UNKNOWN
+        case OnEvent() | Changed() | OnEntry():
+            return Truth.UNKNOWN  # what happened, and the history, are no part of the view: the node puts them in
+        case Steady(condition):
+            return Truth.FALSE if evaluate(condition, view) is Truth.FALSE else Truth.UNKNOWN
         case All(items):
             return _fold([holds(item, view) for item in items], Truth.FALSE, Truth.TRUE)
         case Any(items):
@@ -271,6 +234,10 @@ def describe(trigger: Trigger) -> str:
             return f"object {object_id.hex()[:12]} ends"
         case Changed(name):
             return f"{name} changes"
+        case OnEntry(name):
+            return f"an entry {name}"
+        case Steady(condition, for_ms):
+            return f"({condition_text.format(condition)}) for {format_duration(for_ms)}"
         case All(items):
             return " and ".join(_describe_inner(item) for item in items)
         case Any(items):
@@ -305,7 +272,8 @@ def any_of(leaves: Iterable[Trigger]) -> Trigger | None:
     return items[0] if len(items) == 1 else Any(items) if items else None
 
 
-_AFTER, _AT, _WHEN, _EVENT, _SIGNAL, _PEER, _DONE, _CHANGED, _ALL, _ANY, _NOT, _ADVICE = range(1, 13)
+_AFTER, _AT, _WHEN, _EVENT, _SIGNAL, _PEER, _DONE, _CHANGED, _ALL, _ANY, _NOT, _ADVICE, _ENTRY, _STEADY = range(1, 15)
+KIND_LAST = _STEADY  # the highest number of a leaf that this version knows
 
 
 def to_tree(trigger: Trigger) -> list[AnyValue]:
@@ -317,10 +285,12 @@ def to_tree(trigger: Trigger) -> list[AnyValue]:
             return [_AT, wall_ms, int(trust)]
         case When(condition):
             return [_WHEN, condition_to_tree(condition)]
-        case OnEvent(name) | OnSignal(name) | OnPeer(name) | Changed(name) | OnAdvice(name):
+        case OnEvent(name) | OnSignal(name) | OnPeer(name) | Changed(name) | OnAdvice(name) | OnEntry(name):
             return [_NUMBERS[type(trigger)], name]
         case Done(object_id):
             return [_DONE, object_id]
+        case Steady(condition, for_ms):
+            return [_STEADY, condition_to_tree(condition), for_ms]
         case All(items):
             return [_ALL, [to_tree(item) for item in items]]
         case Any(items):
@@ -350,7 +320,7 @@ def _count_nodes(trigger: Trigger) -> int:
             return 1 + sum(_count_nodes(item) for item in items)
         case Not(item):
             return 1 + _count_nodes(item)
-        case When(condition):
+        case When(condition) | Steady(condition):
             return 1 + count_nodes(condition)
         case _:
             return 1
@@ -368,7 +338,7 @@ def _parse(tree: AnyValue, depth: int) -> Trigger:
             return At(wall_ms, Trust(trust))
         case [3, condition]:
             return When(condition_from_tree(condition))
-        case [4 | 5 | 6 | 8 | 12 as kind, str() as name] if 0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES_MAX:
+        case [4 | 5 | 6 | 8 | 12 | 13 as kind, str() as name] if _is_word(name):
             return _NAMED[kind](name)
         case [7, bytes() as object_id] if len(object_id) == 32:
             return Done(object_id)
@@ -377,18 +347,25 @@ def _parse(tree: AnyValue, depth: int) -> Trigger:
             return All(parts) if kind == _ALL else Any(parts)
         case [11, item]:
             return Not(_parse(item, depth + 1))
+        case [14, condition, for_ms] if _is_number(for_ms, INTEGER_MAX):
+            return Steady(condition_from_tree(condition), for_ms)
     raise PeerError("trigger", "not a trigger of this version")
+
+
+def _is_word(name: str) -> bool:
+    return 0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES_MAX
 
 
 def _is_number(value: AnyValue, highest: int) -> bool:
     return type(value) is int and 0 <= value <= highest
 
 
-_NAMED: dict[int, type[OnEvent | OnSignal | OnPeer | Changed | OnAdvice]] = {
+_NAMED: dict[int, type[OnEvent | OnSignal | OnPeer | Changed | OnAdvice | OnEntry]] = {
     _EVENT: OnEvent,
     _SIGNAL: OnSignal,
     _PEER: OnPeer,
     _CHANGED: Changed,
     _ADVICE: OnAdvice,
+    _ENTRY: OnEntry,
 }
 _NUMBERS: dict[type, int] = {leaf: number for number, leaf in _NAMED.items()}

@@ -15,9 +15,6 @@ from ..base.errors import UsageError
 from ..base.limits import INTEGER_MAX, LIFETIME_MS_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
 from ..base.units import duration_ms
 from ..objects.bodies import EffectClass
-from ..objects.codec import encode
-from ..objects.condition_text import parse
-from ..objects.conditions import to_tree
 from .payloads import encode_payload
 
 Duration: TypeAlias = timedelta | float
@@ -88,8 +85,3 @@ def spell_arguments(name: str, function: Callable[..., Any], args: tuple[Any, ..
     if not callable(function):
         raise UsageError(f"ctx.run({name!r}, …) needs a function second, not {type(function).__name__}")
     return encode_payload(spelled, f"an argument of step {name!r}", INTEGER_MAX)
-
-
-def condition_tree(text: str) -> bytes:
-    """Return the encoded tree of a condition's text; UsageError says where the text is wrong."""
-    return encode(to_tree(parse(text)))

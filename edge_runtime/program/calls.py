@@ -13,6 +13,7 @@ from msgspec import Struct
 from ..base.errors import UsageError
 from ..base.limits import ATTEMPTS_MAX, DORMANCY_MS_MAX
 from ..objects.bodies import EffectClass, RefinedSealed
+from ..objects.triggers import Trigger
 
 
 class World(Protocol):
@@ -96,19 +97,24 @@ class StepCall(Struct, frozen=True):
 
 
 class InputWait(Struct, frozen=True):
-    """A promise or the next signal is awaited; an input of that name goes to the first wait with it."""
+    """A promise or the next signal is awaited; an input of that name goes to the first wait with it.
+
+    `is_bounded`: the call has a timeout of its own.
+    """
 
     path: str
     name: str
     why: str = ""  # for people, where the name alone does not say what is asked of them
+    is_bounded: bool = False
 
 
 class ConditionWait(Struct, frozen=True):
-    """An `until`: the condition as canonical CBOR of its tree, and as it was written."""
+    """An `until` or `event`: its trigger, and as it was written. `is_bounded`: the call has a timeout of its own."""
 
     path: str
-    tree: bytes
+    trigger: Trigger
     text: str
+    is_bounded: bool = False
 
 
 class AdviceWait(Struct, frozen=True):
@@ -123,6 +129,14 @@ class Timer(Struct, frozen=True):
 
     path: str
     due_age_ms: int
+
+
+def may_expire(wait: InputWait | ConditionWait) -> bool:
+    """Say whether a wait is told when its sleep expires: one with a timeout of its own is not.
+
+    Nor is one that is called `timer`: in the records its expiry would look like that of a timer.
+    """
+    return not wait.is_bounded and not wait.path.rpartition("/")[2].startswith("timer:")
 
 
 Wait: TypeAlias = StepCall | InputWait | ConditionWait | AdviceWait

@@ -20,6 +20,8 @@ from ..base.limits import (
 from ..objects.bodies import EffectClass
 from ..objects.codec import encode, encode_value
 from ..objects.intents import attempt_id, fingerprint_of, hash128
+from ..objects.trigger_text import parse_trigger
+from ..objects.triggers import OnEvent
 from .advising import AdviceCalls
 from .arguments import (
     MISSING,
@@ -28,7 +30,6 @@ from .arguments import (
     checked_effect,
     checked_name,
     checked_needs,
-    condition_tree,
     spell_arguments,
 )
 from .calls import ConditionWait, InputWait, Retry, StepCall
@@ -145,15 +146,37 @@ class Context(AdviceCalls, RefineCalls):
     # --- Waits ------------------------------------------------------------------------------------------------
 
     async def until(self, condition: str, timeout: Duration | None = None) -> None:
-        """Sleep until a condition over facts holds, such as `link.ground == 'up'`.
+        """Sleep until a condition holds, such as `link.ground == 'up'` or `event(landed) and battery.percent < 30`.
+
+        Facts, the time and entries are levels: what holds already ends the wait at once. Events and changes are
+        edges: they count from when the wait began until it is over. What can stand in the text:
+        `objects.condition_text` (facts) and `objects.trigger_text` (`event`, `changed`, `signal`, `peer`, `entry`,
+        `done`, `at`, `after`, `steady`).
+
+        Args:
+            timeout: without one the wait ends at the latest after DORMANCY_MS_MAX of unbroken sleep.
 
         Raises:
             TimeoutError: it did not hold within that time.
             UsageError: the text is no condition; it says where.
         """
         path = self._ledger.path_for("until")
-        wait = ConditionWait(path, condition_tree(condition), condition)
+        trigger = parse_trigger(condition, self._ledger.loop.age_ms)
+        wait = ConditionWait(path, trigger, condition, timeout is not None)
         await self._within(self._ledger.ask(wait), timeout, f"until {condition!r}")
+
+    async def event(self, name: str, timeout: Duration | None = None) -> None:
+        """Sleep until an event of that name happens on this device (`edge-runtime raise NAME`) after the wait began.
+
+        Args:
+            timeout: as of `until`.
+
+        Raises:
+            TimeoutError: it did not happen within that time.
+        """
+        path = self._ledger.path_for("event")
+        wait = ConditionWait(path, OnEvent(checked_name(name, "an event's name")), f"event {name}", timeout is not None)
+        await self._within(self._ledger.ask(wait), timeout, f"event {name!r}")
 
     @overload
     async def promise(self, name: str, timeout: Duration | None = None) -> Any: ...
@@ -170,7 +193,7 @@ class Context(AdviceCalls, RefineCalls):
             TimeoutError: nobody did within that time, and no default was given.
         """
         path = self._ledger.path_for(checked_name(name, "a promise's name"))
-        future = self._ledger.ask(InputWait(path, name), is_promise=True)
+        future = self._ledger.ask(InputWait(path, name, is_bounded=timeout is not None), is_promise=True)
         try:
             return await self._within(future, timeout, f"promise {name!r}")
         except TimeoutError:
@@ -187,7 +210,7 @@ class Context(AdviceCalls, RefineCalls):
         return Signals(self, checked_name(name, "a signal's name"), timeout)
 
     async def _next_signal(self, name: str, timeout: Duration | None) -> Any:
-        wait = InputWait(self._ledger.path_for(name), name)
+        wait = InputWait(self._ledger.path_for(name), name, is_bounded=timeout is not None)
         return await self._within(self._ledger.ask(wait), timeout, f"signal {name!r}")
 
     # --- Reads ------------------------------------------------------------------------------------------------

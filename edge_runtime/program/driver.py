@@ -131,12 +131,10 @@ class Body:
         if resumption.what is Resumed.CANCEL:
             self._is_cancel_delivered = True
             main.cancel()
-        elif resumption.what is Resumed.TIMER:
-            if not loop.has_timer(resumption.path):
-                ledger.settle(resumption)  # which says what is there instead
+        elif resumption.what is Resumed.TIMER and loop.has_timer(resumption.path):
             loop.fire(resumption.path)
         else:
-            ledger.settle(resumption)
+            ledger.settle(resumption)  # a timer that is none: a wait that expired, or a difference
         self._run(world)
 
     def _run(self, world: World) -> None:

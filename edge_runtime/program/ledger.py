@@ -31,6 +31,7 @@ from .calls import (
     StepCall,
     Wait,
     World,
+    may_expire,
 )
 from .errors import BodyFreed, Nondeterminism, StepFailed
 from .loop import BodyLoop
@@ -214,6 +215,9 @@ class Ledger:
             case ConditionWait() | AdviceWait() if what is Resumed.CONDITION:
                 if not future.done():
                     future.set_result(None)
+            case InputWait() | ConditionWait() if what is Resumed.TIMER and may_expire(asked):
+                if not future.done():
+                    future.set_exception(TimeoutError(f"{_describe(asked)}: the sleep expired"))
             case _:
                 raise self.differ(_recorded(resumption), _describe(asked))
 

@@ -21,9 +21,11 @@ from edge_runtime.base.limits import (
     RESULT_BYTES_MAX,
     STEP_TIMEOUT_MS_DEFAULT,
 )
-from edge_runtime.objects.codec import decode, decode_value, encode_value
+from edge_runtime.objects.codec import decode_value, encode_value
+from edge_runtime.objects.condition_text import parse
 from edge_runtime.objects.intents import attempt_id, fingerprint_of
 from edge_runtime.objects.script import Resumed, Resumption
+from edge_runtime.objects.triggers import When
 from edge_runtime.program.driver import Again, Body, Completed, Failed, InputWait
 from tests.support.replay_child import START, Bench, Facts, bench_of, new_script, outcome_of
 
@@ -237,7 +239,7 @@ def test_until_carries_its_condition_and_returns_when_it_holds() -> None:
     bench = bench_of(body)
     [wait] = bench.body.condition_waits()
     assert (wait.path, wait.text) == ("0/0/until:1", "link.ground == 'up'")
-    assert decode(wait.tree)
+    assert wait.trigger == When(parse("link.ground == 'up'"))
     bench.deliver(Resumption(Resumed.CONDITION, wait.path, 9, 2_000))
     assert result_of(bench) == "1970-01-01T00:00:02+00:00"
 

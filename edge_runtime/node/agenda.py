@@ -1,7 +1,8 @@
 """What is to be looked at: the wake index and the due times, both in the store, and a short queue in memory.
 
-Index, not scan: a fact that changes costs what it makes true (`objects.watching`). The queue bounds a turn and a
-second: what does not fit goes on in the next one, in the order in which it came. Nothing in memory is needed after a
+Index, not scan: a fact that changes costs what it makes true (`objects.watching`). The queue bounds a turn, and what
+only the time wakes is bounded in a second, for a clock that is set makes thousands due at once: what does not fit goes
+on in the next one, in the order in which it came or was due. Nothing in memory is needed after a
 crash: what waits in the queue when an event is over is due in the store, and a due time that passed is still due.
 
 Source: ours; timers as levels ("due <= now") against the lost ticks of Orleans reminders.
@@ -35,7 +36,7 @@ class Agenda:
         self.happenings = Happenings(store)
         self.looks = 0
         self.evaluations = 0
-        self._queue: dict[int, None] = {}
+        self._queue: dict[int, bool] = {}  # row -> is it there because of the time alone
         self.remarked: dict[int, None] = {}
         self._unsaved: dict[int, None] = {}
         self._rests: dict[tuple[int, str], int] = {}
@@ -46,10 +47,13 @@ class Agenda:
         """Return how many objects wait in the queue."""
         return len(self._queue)
 
-    def add(self, row: int) -> None:
-        """Put one object on the queue."""
+    def add(self, row: int, is_timed: bool = False) -> None:
+        """Put one object on the queue; `is_timed`: because of the time alone."""
         if row not in self._queue:
-            self._queue[row] = self._unsaved[row] = None
+            self._unsaved[row] = None
+            self._queue[row] = is_timed
+        elif not is_timed:
+            self._queue[row] = False
 
     def drop(self, row: int) -> None:
         """Take one object off the queue: it was just looked at."""
@@ -58,11 +62,11 @@ class Agenda:
 
     # --- What wakes -----------------------------------------------------------------------------------------------
 
-    def wake_topic(self, topic: str) -> int:
+    def wake_topic(self, topic: str, is_timed: bool = False) -> int:
         """Put all objects that stand under a key on the queue; return how many."""
         rows = self.store.run("SELECT object FROM wakes WHERE topic = ? ORDER BY object", (topic,)).fetchall()
         for (row,) in rows:
-            self.add(row)
+            self.add(row, is_timed)
         return len(rows)
 
     def happen(self, key: str, life_ms: int) -> int:
@@ -82,7 +86,7 @@ class Agenda:
                 if until_ms > life_ms:
                     self._make_due(row, until_ms)
                 else:
-                    self.add(row)
+                    self.add(row, is_timed=name == "time.trust")
 
     def rest(self, row: int, keys: Iterable[str], life_ms: int) -> None:
         """Note that an object reentered by a trigger with these keys."""
@@ -101,20 +105,26 @@ class Agenda:
             "SELECT object FROM shelf WHERE due_ms <= ? ORDER BY due_ms LIMIT ?", (life_ms, LOOKS_PER_EVENT)
         )
         for (row,) in found.fetchall():
-            self._queue.setdefault(row, None)
+            self._queue.setdefault(row, True)
 
     # --- The queue ------------------------------------------------------------------------------------------------
 
     def take(self, life_ms: int) -> list[int]:
-        """Return the next rows to look at: at most LOOKS_PER_EVENT, and WAKES_PER_SECOND_MAX in one second."""
+        """Return the next rows to look at, at most LOOKS_PER_EVENT; of timed ones WAKES_PER_SECOND_MAX in a second."""
         second = life_ms // SECOND_MS
         if second != self._second:
             self._second, self._taken = second, 0
-        rows = list(self._queue)[: min(LOOKS_PER_EVENT, WAKES_PER_SECOND_MAX - self._taken)]
+        rows: list[int] = []
+        for row, is_timed in self._queue.items():
+            if is_timed and self._taken >= WAKES_PER_SECOND_MAX:
+                continue
+            rows.append(row)
+            self._taken += is_timed
+            if len(rows) == LOOKS_PER_EVENT:
+                break
         for row in rows:
             self.drop(row)
         self.looks += len(rows)
-        self._taken += len(rows)
         return rows
 
     def save_rest(self, life_ms: int) -> None:
@@ -131,11 +141,11 @@ class Agenda:
 
     def next_look_ms(self, life_ms: int) -> int | None:
         """Return the life time at which something is to be looked at; the one alarm is armed for it."""
+        if not all(self._queue.values()):
+            return life_ms
         due_ms = life_ms if self._queue else self.next_due_ms()
-        if due_ms is None:
-            return None
         is_spent = self._taken >= WAKES_PER_SECOND_MAX
-        return max(due_ms, (self._second + 1) * SECOND_MS) if is_spent else due_ms
+        return max(due_ms, (self._second + 1) * SECOND_MS) if is_spent and due_ms is not None else due_ms
 
     def next_due_ms(self) -> int | None:
         """Return the life time at which something is due in the store."""

@@ -139,7 +139,7 @@ class Node:
         if is_trust_new:
             surroundings.say_trust(parts)
         if parts.timeline.notice_step():
-            parts.agenda.wake_topic("fact:time.trust")  # what waits for a time of the wall clock stands under it
+            parts.agenda.wake_topic("fact:time.trust", is_timed=True)  # under it stands what waits for a wall time
         parts.effects, parts.appended = [], []
         parts.touched.clear()
         parts.spool.changed.clear()

@@ -15,7 +15,8 @@ from edge_runtime.objects.fold import ObjectState
 from edge_runtime.objects.grants import Role
 from edge_runtime.objects.kinds import Kind
 from edge_runtime.objects.records import Record, make
-from edge_runtime.objects.triggers import describe, from_tree, holds, next_due_age_ms, to_tree, topics
+from edge_runtime.objects.triggers import describe, from_tree, holds, next_due_age_ms, to_tree
+from edge_runtime.objects.watching import watches
 from tests.support.histories import (
     MEMBER,
     advised,
@@ -115,7 +116,7 @@ def test_no_order_of_arrival_shows_in_advice() -> None:
 
 def test_the_trigger_reads_back_holds_while_advice_is_fresh_and_is_no_matter_of_time() -> None:
     trigger = OnAdvice("way")
-    assert from_tree(to_tree(trigger)) == trigger and describe(trigger) == "advice on way" and topics(trigger) == ()
+    assert from_tree(to_tree(trigger)) == trigger and describe(trigger) == "advice on way" and watches(trigger) == ()
     assert holds(trigger, View(advice=("way",))) is Truth.TRUE and holds(trigger, View()) is Truth.FALSE
     assert next_due_age_ms(trigger, 5) is None
 

@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..base.errors import Exit, UsageError
+from ..judge.outranking import VEHICLE
 from ..judge.policy import Policy
 from ..node import commands as c
 from ..node import effects as f
@@ -219,7 +220,8 @@ class Runtime:
     def _offers(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Reservation, ...]]:
         """Return (capabilities, resources, reservations) of configuration and command line."""
         device, options = self.config.device, self.options
-        capabilities = (*device.capabilities, *options.capabilities)
+        vehicle = () if self.config.mavlink is None else (VEHICLE,)
+        capabilities = (*device.capabilities, *options.capabilities, *vehicle)
         return capabilities, (*device.resources, *options.resources), self.config.reservations()
 
     def _store_failed(self, reason: str) -> None:

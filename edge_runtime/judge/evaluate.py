@@ -12,8 +12,10 @@ from msgspec import Struct
 
 from ..base.limits import BACKOFF_MS_MAX, DEATHS_ELSEWHERE, DEATHS_MAX, PLACE_LOOK_MS
 from ..base.units import SECOND_MS
+from ..objects.conditions import Truth
 from .backoff import Failure, Where, semantic_backoff
 from .outcomes import Outcome
+from .outranking import OUTRANKED, REASON, is_outranked
 from .policy import Effect, Verdict
 from .prober import Destination
 from .rto import Rto
@@ -66,6 +68,7 @@ class Decision(Struct, frozen=True):
         facts: a change of one of these wakes it. missing: capabilities that a device must have.
         rule: what policy said. is_denied: policy is why it does not run here.
         is_prober: it waits for the time of the destination's next attempt, for all.
+        is_parked: nothing wakes it but an operator's `resume`.
     """
 
     action: Action
@@ -77,6 +80,7 @@ class Decision(Struct, frozen=True):
     is_on_slot: bool = False
     is_denied: bool = False
     is_prober: bool = False
+    is_parked: bool = False
 
 
 def evaluate_step(
@@ -88,6 +92,11 @@ def evaluate_step(
     missing = tuple(need for need in case.needs if need not in snapshot.capabilities)
     if missing:
         return Decision(Action.DELEGATION, f"no device with {', '.join(missing)}", None, (), case.needs, verdict.rule)
+    match is_outranked(case.needs, snapshot):
+        case Truth.TRUE:
+            return Decision(Action.DORMANCY, REASON, rule=verdict.rule, is_parked=True)
+        case Truth.UNKNOWN:
+            return Decision(Action.DORMANCY, "who flies is not known", facts=(OUTRANKED,), rule=verdict.rule)
     if case.exhausted is not None:
         return Decision(Action.DORMANCY, f"exhausted: {case.exhausted}", rule=verdict.rule)
     if case.failure is not None:

@@ -40,13 +40,14 @@ class Go(Struct, frozen=True):
 class Pause(Struct, frozen=True):
     """The step waits: for what, and why. `denied`: the verdict, where it is policy that lets nothing run.
 
-    `needs`: what another device must have to go on with it instead.
+    `needs`: what another device must have to go on with it instead. `is_parked`: only an operator wakes it.
     """
 
     triggers: tuple[Trigger, ...]
     reason: str
     denied: Verdict | None = None
     needs: tuple[str, ...] = ()
+    is_parked: bool = False
 
 
 class Elsewhere(Struct, frozen=True):
@@ -155,7 +156,8 @@ class Judgement:
                 own = tuple(Changed(name) for name in self.capacity.facts_of(missing))
                 return Elsewhere(decision.missing, (*peers, *own), decision.reason, missing)
             case _:
-                return Pause(_triggers_of(decision), decision.reason, verdict if decision.is_denied else None, needs)
+                denied = verdict if decision.is_denied else None
+                return Pause(_triggers_of(decision), decision.reason, denied, needs, decision.is_parked)
 
     def _decide(
         self, live: Live, call: StepCall, needs: tuple[str, ...], verdict: Verdict, view: Snapshot

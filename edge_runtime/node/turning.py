@@ -33,9 +33,9 @@ from ..program.driver import Start as BodyStart
 from ..program.errors import Nondeterminism
 from .advising import advice_resumption
 from .custody import Custody
-from .effects import Stage
+from .effects import Note, Stage
 from .events import StepEnded, StepWithheld
-from .judgement import Go, Judgement, call_name
+from .judgement import Go, Judgement, Pause, call_name
 from .parts import Parts
 from .releasing import deny, executed_body, resumption_of, start_step, stop_abandoned
 from .shelving import Shelving
@@ -289,6 +289,10 @@ class Turner:
             else:
                 blocked.append(Blocked(call, decision))
         deny(self.sleeping, live, blocked, age_ms)
+        parked = next((item.pause for item in blocked if isinstance(item.pause, Pause) and item.pause.is_parked), None)
+        if parked is not None:
+            self.parts.spool.park(live, parked.reason)
+            self.parts.effects.append(Note(Stage.JUDGED, live.object, {"parked": parked.reason}, is_info=True))
         if live.flights:
             live.hints = self.sleeping.waiting.hints(live, body, [], age_ms)
             return

@@ -69,6 +69,8 @@ class MavlinkBridge:
         finally:
             loop.remove_reader(connection.fd)
             connection.close()
+            if self._heard_ms is not None:
+                self._tell({"mavlink.connected": False})
 
     async def _open(self) -> Any:
         """Open it in a thread: TCP and serial lines block. MAVLink 2 is asked for; version 1 is understood as well."""

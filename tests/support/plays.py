@@ -4,7 +4,8 @@ A play is a list of scenes separated by an empty line. A scene is lines of comma
 a line `----`, and what happened: one line for each device and object, its stages in order. `(nothing)` is silence.
 `EDGE_REWRITE=1` writes what happened into the files instead of comparing; the change is then read as a diff.
 
-    devices A B C              first line of every play; then `A has camera`, `A is relay`
+    devices A B C              first line of every play; then `A has camera`, `A is relay` (or `advisor`),
+                               `A advises TOPIC CONFIDENCE PROPOSAL`
     submit A NAME intent=I [needs=x,y] [lifetime=1h] [KEY=VALUE as arguments]
     link A B up [20s] | link A B down      with a time: up for so long, then down
     run 1h | crash A [power] | restart A | step NAME takes 30s | step NAME fails unreachable busy
@@ -28,7 +29,7 @@ from edge_runtime.node import events as e
 from edge_runtime.node.answers import kind_name
 from edge_runtime.node.effects import Note, Stage, Turn
 from edge_runtime.testing import Device, DevicePlan, World
-from tests.support.world_app import Doings, make_app
+from tests.support.world_app import Doings, make_adviser, make_app
 from tests.support.world_checks import WorldChecks
 
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -121,8 +122,11 @@ class Theatre:
                 self.plans = {name: {} for name in names}
             case [name, "has", *capabilities] if name in self.plans:
                 self.plans[name]["has"] = tuple(capabilities)
-            case [name, "is", "relay"] if name in self.plans:
-                self.plans[name]["roles"] = ("relay",)
+            case [name, "is", ("relay" | "advisor") as role] if name in self.plans:
+                self.plans[name]["roles"] = (role,)
+            case [name, "advises", topic, confidence, *proposal] if name in self.plans:
+                app = make_adviser(topic, " ".join(proposal), int(confidence))
+                self.plans[name]["apps"] = (*self.plans[name].get("apps", ()), app)
             case ["run", length]:
                 self.world.run(ms=duration_ms(length))
             case ["link", one, other, "up", length]:

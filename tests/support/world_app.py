@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_runtime import App, Busy, Context, Retry, TerminalError, Unreachable, current_attempt
+from edge_runtime import Advice, App, Busy, Context, Retry, TerminalError, Unreachable, current_attempt
 
 
 @dataclass(slots=True)
@@ -36,6 +36,13 @@ class Doings:
                     raise RuntimeError("it broke")
         self.done.append((current_attempt().id, name))
         return value
+
+
+def make_adviser(topic: str, proposal: str, confidence: int) -> App:
+    """Return an app that offers nothing but an advisor who always says the same."""
+    app = App("adviser")
+    app.advisor(topic)(lambda view: Advice(proposal, confidence))
+    return app
 
 
 def make_app(doings: Doings) -> App:
@@ -70,6 +77,12 @@ def make_app(doings: Doings) -> App:
         answer = await ctx.promise("answer", seconds, default="nobody answered")
         await ctx.run("tell", doings.act, "tell")
         return answer
+
+    @app.intent("consult")
+    async def consult(ctx: Context, seconds: int = 600) -> str:
+        advice = await ctx.advice("way", {"from": "base"}, seconds, default=None)
+        way = "the long way" if advice is None else str(advice.proposal)
+        return str(await ctx.run("go", doings.act, "go", way))
 
     @app.intent("guard")
     async def guard(ctx: Context) -> bool:

@@ -14,6 +14,9 @@ _STEERING = (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F)
 _SHOWN = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _STEERING}
 
 
+ADVICE_SHOWN = 5  # the newest; `--json` has all
+
+
 def render(command: str, value: Any) -> str:
     """Return the text of an answer."""
     return clean(RENDERERS.get(command, _render_any)(value))
@@ -102,12 +105,19 @@ def _render_explain(value: dict[str, Any]) -> str:
     for wait in value["waits"]:
         who = f"; could be {', '.join(wait['who_could'])}" if wait["who_could"] else ""
         lines.append(f"  waits for {wait['leaf']}: now {wait['value']}{who}")
+    lines.extend(f"  {_advice_line(row)}" for row in value.get("advice", [])[-ADVICE_SHOWN:])
     if value["history"]:
         lines.append("  so far: " + ", ".join(f"{count} {name}" for name, count in value["history"].items()))
     if value["expires_in_ms"] is not None:
         look = "no look is due" if value["next"] is None else f"next look in {_time(value['next'])}"
         lines.append(f"  {look}, expires in {_time(value['expires_in_ms'])}")
     return "\n".join(lines)
+
+
+def _advice_line(row: dict[str, Any]) -> str:
+    stands = f"stale, {row['stale']}" if row["stale"] else f"fresh for {_time(row['expires_in_ms'])}"
+    word = _inline(row["proposal"])[:60]
+    return f"advice on {row['topic']} by {row['advisor_name']}: {word} (confidence {row['confidence']}; {stands})"
 
 
 def _render_reached(value: dict[str, Any]) -> str:

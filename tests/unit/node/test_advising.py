@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge_runtime import Advice, AdvisorView, App, Context, Unreachable
+from edge_runtime import Advice, AdvisorView, App, Context, Unreachable, UsageError
 from edge_runtime.base.moment import Moment
 from edge_runtime.judge.policy import Policy
 from edge_runtime.node import commands as c
@@ -82,20 +82,19 @@ def test_a_body_gets_advice_and_goes_on_with_it() -> None:
 
 
 def test_advice_of_the_highest_confidence_does_not_run_what_a_policy_rejects() -> None:
-    """Behaviour: 2.1: the history reads `advised`, `learned`, and then what the rule says; nothing ran."""
+    """Behaviour: 2.1: the history reads `advised`, `learned`, then `denied` with the rule; nothing ran."""
     crew = Crew(Advice(SHORTCUT, 1000))
-    rule = '[[rule]]\nname = "reserve"\nwhen = "reserve.open == False"\neffect = "reject"\n'
-    policy = Policy.parse(rule, "policy.toml")
+    rules = '[[rule]]\nname = "reserve"\nwhen = \'step.name == "fly"\'\neffect = "reject"\n'
+    policy = Policy.parse(rules + '[[rule]]\nname = "rest"\neffect = "permit"\n', "policy.toml")
     world = World(DevicePlan("base", policy=policy), apps=[crew.route_app(has_advisor=True)])
     base = world.device("base")
-    base.fact("reserve.open", False)
     base.submit("travel", name="trip")
     world.run(hours=1)
+    assert crew.done == []
     found = kinds(base, "trip")
-    assert crew.done == [] and "executed" not in found
-    assert found.index("advised") < found.index("learned") < len(found) - 1
-    last = base.trace("trip")[found.index("learned") + 1]
-    assert "reserve" in str(last["body"]), last
+    assert found == ["created", "published", "dormant", "advised", "reentered", "took", "learned", "denied", "dormant"]
+    denied = next(row["body"] for row in base.trace("trip") if row["kind"] == "denied")
+    assert (denied["rule"], denied["policy"]) == ("reserve", policy.hash.hex())
 
 
 def test_an_absent_or_silent_or_raising_advisor_leaves_the_object_to_its_handler() -> None:
@@ -290,6 +289,44 @@ def test_an_advisor_sees_plain_values_that_cannot_be_changed() -> None:
         view.facts["battery.percent"] = 100  # type: ignore[index]
     with pytest.raises(AttributeError):
         view.intent = "other"  # type: ignore[misc]
+
+
+def test_a_device_that_may_only_advise_is_never_offered_custody() -> None:
+    """Behaviour: 2.2: it has the capability and the app, and still nothing to do with effects."""
+    crew = Crew()
+    app = crew.route_app(has_advisor=True)
+
+    @app.intent("shoot")
+    async def shoot(ctx: Context) -> str:
+        return await ctx.run("shoot", crew.fly, "shot", needs=("camera",))
+
+    plans = [DevicePlan(role, roles=(role,), has=("camera",)) for role in ("advisor", "relay")]
+    world = World("base", *plans, apps=[app])
+    for plan in plans:
+        world.link("base", plan.name, up=True)
+    world.device("base").submit("shoot", name="s")
+    world.run(days=3)
+    assert "offered" not in kinds(world.device("base"), "s") and crew.done == []
+    with pytest.raises(UsageError, match="role"):
+        world.device("advisor").signal("s", "go")
+
+
+def test_an_object_goes_on_alike_with_an_advisor_that_says_nothing_and_with_none() -> None:
+    """Behaviour: 17.5, 2.6: the records differ in nothing."""
+    histories = []
+    for has_advisor in (True, False):
+        crew = Crew(None)
+        other = App("advisors")
+        if has_advisor:
+            other.advisor("route")(crew.advise)
+        adviser = DevicePlan("adviser", roles=("advisor",), apps=(other,))
+        world = World(DevicePlan("base", apps=(crew.route_app(has_advisor=False),)), adviser, seed=5)
+        world.link("base", "adviser", up=True)
+        world.device("base").submit("travel", name="trip")
+        world.run(hours=1)
+        assert len(crew.views) == int(has_advisor)
+        histories.append([(row["entry"], row["kind"]) for row in world.device("base").trace("trip")])
+    assert histories[0] == histories[1]
 
 
 def test_an_answer_for_an_object_that_is_not_here_is_let_be() -> None:

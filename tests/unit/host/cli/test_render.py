@@ -29,6 +29,10 @@ EXPLAINED = {
     "verdict": {"effect": "permit", "rule": "default"}, "expires_in_ms": 5_000,
     "waits": [{"leaf": "peer(camera)", "value": "false", "who_could": ["drone-2"]}],
 }  # fmt: skip
+ADVICE = {
+    "topic": "route", "proposal": "by the river", "confidence": 900, "advisor_name": "drone-2", "expires_in_ms": 60_000,
+    "stale": None,
+}  # fmt: skip
 REACHED = {"ok": True, "reached": True, "custodian": DEVICE, "custodian_name": "base", "last_contact_ms": None}
 FACT = {"name": "door.open", "value": True, "age_ms": 3_000, "origin": "user", "max_age_ms": 60_000}
 PEER = {
@@ -57,6 +61,10 @@ ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("trace", [TRACED, {**TRACED, "void": "lower epoch"}], ("1 min", "base", "outcome=ok", "VOID: lower epoch")),
     ("explain", EXPLAINED, ("dormancy, no camera", "default", "drone-2", "3 timeout", "no look is due", "5 s")),
     ("explain", {**EXPLAINED, "next": 1_000, "waits": []}, ("next look in 1 s",)),
+    (
+        "explain", {**EXPLAINED, "advice": [ADVICE, {**ADVICE, "stale": "expired"}]},
+        ("route by drone-2: by the river (confidence 900; fresh for 1 min)", "900; stale, expired)"),
+    ),
     ("signal", REACHED, ("Done.",)),
     ("cancel", {**REACHED, "reached": False, "last_contact_ms": 120_000}, ("base", "2 min ago", "next contact")),
     ("claim", {**REACHED, "reached": False}, ("not met yet",)),

@@ -208,6 +208,7 @@ TOKENS_MILLI_MAX = 10_000  # retry tokens of a destination (gRPC A6: ten); at ha
 GAPS_MAX = 32  # signs of life remembered inside one contact: the last N, for on such links seconds say little
 POLICY_RULES_MAX = 100
 POLICY_BYTES_MAX = 64 * KIB
+POLICY_CASES_MAX = 500  # of one file of cases; 64 KiB hold about as many
 ARGUMENT_DEPTH_MAX = 8  # words of a path into a call's arguments; a longer one is unknown, and so defers
 
 assert RESULT_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX, "a result must fit one entry with its envelope"

@@ -1,4 +1,4 @@
-"""Commands about files: configuration and policy checked, capsules written, checked and taken in."""
+"""Commands about files: configuration checked, capsules written, checked and taken in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import Exit, PeerError, UsageError
-from ...base.limits import OBJECT_BYTES_MAX, POLICY_BYTES_MAX
+from ...base.limits import OBJECT_BYTES_MAX
 from ...client import BlockingClient
 from .console import Progress, ask, open_client, say
 
@@ -73,16 +73,6 @@ def config(options: Namespace) -> int:
     found = read_config(Path(options.file))
     value = {"ok": True, "file": options.file, "apps": len(found.apps), "capabilities": list(found.device.capabilities)}
     return say(options, "config", value)
-
-
-def policy(options: Namespace) -> int:
-    """Check a policy file."""
-    from ...judge.policy import Policy
-
-    text = read_file(options.file, POLICY_BYTES_MAX).decode(errors="replace")
-    found = Policy.parse(text, options.file)
-    value = {"ok": True, "file": options.file, "rules": len(found.rules), "policy": found.hash.hex()}
-    return say(options, "policy", value)
 
 
 def export(options: Namespace) -> int:
@@ -156,6 +146,5 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "config": config,
     "export": export,
     "import": import_capsules,
-    "policy": policy,
     "verify": verify,
 }

@@ -33,7 +33,7 @@ PLACES: dict[str, str] = {
     "join": "device",
     "ls": "objects",
     "peers": "device",
-    "policy": "files",
+    "policy": "policies",
     "query": "device",
     "radio": "device",
     "release": "objects",

@@ -232,9 +232,12 @@ def _add_device(commands: Any) -> None:
 
 
 def _add_files(commands: Any) -> None:
-    for name, text in (("config", "check a configuration file"), ("policy", "check a policy file")):
+    for name, text, what in (
+        ("config", "check a configuration file", ["check"]),
+        ("policy", "check a policy file, or try the cases that stand beside it", ["check", "test"]),
+    ):
         sub = _command(commands, name, text, "Changes nothing. A daemon reads it again at `kill -HUP`.")
-        sub.add_argument("what", choices=["check"])
+        sub.add_argument("what", choices=what)
         sub.add_argument("file", metavar="FILE")
     sub = _command(
         commands, "export", "write one object's capsule",

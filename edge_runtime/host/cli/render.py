@@ -245,6 +245,10 @@ def _render_config(value: dict[str, Any]) -> str:
 
 
 def _render_policy(value: dict[str, Any]) -> str:
+    if "cases" in value:
+        from .policies import render_cases
+
+        return render_cases(value)
     return f"{value['file']} is right: {_count(value['rules'], 'rule', 'rules')}."
 
 

@@ -48,6 +48,7 @@ TRIGGER_NODES_MAX = 1_024  # a body may await many things at once, a leaf each; 
 CONDITION_TEXT_BYTES_MAX = 2 * KIB
 FACT_NAME_BYTES_MAX = 96
 FACT_VALUE_BYTES_MAX = 256
+FACT_PAST_MAX = 8  # values of one fact remembered for `explain`; the oldest goes
 FACTS_MAX = 1_000
 FACT_MAX_AGE_MS_DEFAULT = 10 * 365 * DAY_MS  # a fact set by hand holds until it is set again
 FACT_INTERVAL_MS_MIN = 1 * SECOND_MS  # nothing is read more often; a shorter cadence is refused in the configuration

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
+from typing import Any
 
 from msgspec import Struct
 
@@ -41,6 +43,15 @@ def look_at_rules(policy: Policy, call: Call, view: FactView) -> tuple[RuleLook,
         values = tuple((name, _value_of(name, seen)) for name in read)
         found.append(RuleLook(rule.name, rule.effect.value, look, rule.text, values))
     return tuple(found)
+
+
+def look_rows(looks: Sequence[RuleLook]) -> list[dict[str, Any]]:
+    """Return the looks as JSON-able rows."""
+    return [
+        {"rule": look.rule, "effect": look.effect, "when": look.when, "look": look.look.value,
+         "reads": dict(look.reads)}
+        for look in looks
+    ]  # fmt: skip
 
 
 def _look_at(rule: Rule, call: Call, view: CallView) -> Look:

@@ -38,10 +38,7 @@ class Authority:
         """Return the verdict on one waiting step, and the step as it may run: narrowed where a constraint says so."""
         asked, expires_ms = self._asked(live)
         if not self.policy.is_default:
-            asked = replace(
-                asked, step=call.name, effect=call.effect.name.lower(), resource=call.resource, needs=needs,
-                arguments=named_arguments(call) if self.policy.needs_arguments else {},
-            )  # fmt: skip
+            asked = self._with_step(asked, call, needs)
         verdict = replace(self.policy.decide(asked, view, view.by_time()), expires_wall_ms=expires_ms)
         if verdict.constraint is None:
             return verdict, call
@@ -57,9 +54,16 @@ class Authority:
         asked, _ = self._asked(live)
         return self.policy.decide(asked, view, view.by_time())
 
-    def asked(self, live: Live) -> Call:
-        """Return what rules see of an object, no step named."""
-        return self._asked(live)[0]
+    def asked(self, live: Live, call: StepCall | None = None, needs: tuple[str, ...] = ()) -> Call:
+        """Return what rules see of an object, and of a step of it if one is named; for people."""
+        found = self._asked(live)[0]
+        return found if call is None else self._with_step(found, call, needs)
+
+    def _with_step(self, asked: Call, call: StepCall, needs: tuple[str, ...]) -> Call:
+        return replace(
+            asked, step=call.name, effect=call.effect.name.lower(), resource=call.resource, needs=needs,
+            arguments=named_arguments(call) if self.policy.needs_arguments else {},
+        )  # fmt: skip
 
     def _asked(self, live: Live) -> tuple[Call, int]:
         content, history = live.state.content, live.state.history

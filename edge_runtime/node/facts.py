@@ -12,6 +12,7 @@ from ..judge.call import RESERVED, is_reserved
 from ..judge.fact_names import BRIDGES, DEVICE, USER, find_registered, kind_of
 from ..judge.facts import Fact
 from ..objects.codec import decode_value, encode_value
+from .fact_past import FactPast
 from .store import Store
 
 
@@ -28,6 +29,7 @@ class Facts:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.by_name: dict[str, Fact] = {}
+        self.past = FactPast()
         self.dropped = 0
         self.refused = 0
         self.reload()
@@ -50,6 +52,8 @@ class Facts:
         had = self.by_name.get(name)
         if had is not None and had.origin == USER and (origin != USER or value is None):
             self.store.run("DELETE FROM set_facts WHERE name = ?", (name,))
+        if had is not None and (type(had.value) is not type(value) or had.value != value):
+            self.past.note(had, life_ms)
         if value is None:
             return self.by_name.pop(name, None) is not None
         if had is None and len(self.by_name) >= FACTS_MAX:

@@ -33,6 +33,7 @@ def _check(options: Namespace) -> int:
 def _test(options: Namespace) -> int:
     from ...judge.policy import Policy
     from ...judge.policy_cases import parse_cases, try_case
+    from ...judge.rule_looks import look_rows
 
     cases = parse_cases(_read(options.file), options.file)
     beside = str(Path(options.file).parent / cases.policy)
@@ -47,7 +48,7 @@ def _test(options: Namespace) -> int:
                 "case": result.case.name, "ok": not result.differences, "differences": list(result.differences),
                 "effect": result.verdict.effect.value, "rule": result.verdict.rule, "why": result.verdict.why,
                 "narrowed": {name: result.narrowed.get(name) for name in result.case.narrowed},
-                "rules": looks_of(result.looks),
+                "rules": look_rows(result.looks),
             }
             for result in results
         ],
@@ -58,15 +59,6 @@ def _test(options: Namespace) -> int:
 
 def _read(file: str) -> str:
     return read_file(file, POLICY_BYTES_MAX).decode(errors="replace")
-
-
-def looks_of(looks: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return rules as they were looked at, as JSON-able rows."""
-    return [
-        {"rule": look.rule, "effect": look.effect, "when": look.when, "look": look.look.value,
-         "reads": dict(look.reads)}
-        for look in looks
-    ]  # fmt: skip
 
 
 def render_looks(rows: Sequence[dict[str, Any]]) -> list[str]:

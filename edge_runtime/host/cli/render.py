@@ -99,12 +99,11 @@ def _render_trace(value: list[dict[str, Any]]) -> str:
 
 
 def _render_explain(value: dict[str, Any]) -> str:
-    verdict = value["verdict"]
+    from .explanations import explain_policy, explain_wait
+
     lines = [f"{value['intent']}: {value['action']}" + (f", {value['reason']}" if value["reason"] else "")]
-    lines.append(f"  policy: {verdict['effect']} ({verdict['rule']})")
-    for wait in value["waits"]:
-        who = f"; could be {', '.join(wait['who_could'])}" if wait["who_could"] else ""
-        lines.append(f"  waits for {wait['leaf']}: now {wait['value']}{who}")
+    lines.extend(explain_policy(value))
+    lines.extend(explain_wait(wait) for wait in value["waits"])
     lines.extend(f"  {_advice_line(row)}" for row in value.get("advice", [])[-ADVICE_SHOWN:])
     if value["history"]:
         lines.append("  so far: " + ", ".join(f"{count} {name}" for name, count in value["history"].items()))

@@ -29,6 +29,21 @@ EXPLAINED = {
     "verdict": {"effect": "permit", "rule": "default"}, "expires_in_ms": 5_000,
     "waits": [{"leaf": "peer(camera)", "value": "false", "who_could": ["drone-2"]}],
 }  # fmt: skip
+RULED = {
+    **EXPLAINED,
+    "verdict": {"effect": "reject", "rule": "reserve", "step": "shoot", "why": None, "rules": [
+        {"rule": "night", "effect": "defer", "when": "dark", "look": "its condition is false", "reads": {"dark": False}},
+        {"rule": "reserve", "effect": "reject", "when": "battery.percent < 30", "look": "decided",
+         "reads": {"battery.percent": 25}},
+        {"rule": "rest", "effect": "permit", "when": "", "look": "an earlier rule decided", "reads": {}}]},
+    "denials": [{"device_name": "base", "age_ms": 5_000, "rule": "reserve", "waits_for": "battery.percent"}],
+    "facts": [{"name": "battery.percent", "value": 25, "age_ms": 12_000, "max_age_ms": 180_000, "origin": "sensor",
+               "known": True},
+              {"name": "dark", "value": None, "age_ms": None, "max_age_ms": None, "origin": None, "known": False},
+              {"name": "load", "value": 1, "age_ms": 60_000, "max_age_ms": 5_000, "origin": "sensor", "known": False}],
+    "waits": [{"leaf": "battery.percent >= 40", "value": 25, "holds": "false", "fact": "battery.percent",
+               "age_ms": 12_000, "last_true_ms": 3_600_000, "who_could": []}],
+}  # fmt: skip
 ADVICE = {
     "topic": "route", "proposal": "by the river", "confidence": 900, "advisor_name": "drone-2", "expires_in_ms": 60_000,
     "stale": None,
@@ -61,6 +76,14 @@ ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("trace", [TRACED, {**TRACED, "void": "lower epoch"}], ("1 min", "base", "outcome=ok", "VOID: lower epoch")),
     ("explain", EXPLAINED, ("dormancy, no camera", "default", "drone-2", "3 timeout", "no look is due", "5 s")),
     ("explain", {**EXPLAINED, "next": 1_000, "waits": []}, ("next look in 1 s",)),
+    (
+        "explain", RULED,
+        ("policy: reject for step shoot (reserve)", "rule 'night' [dark]: its condition is false (dark = False)",
+         "rule 'reserve' [battery.percent < 30]: decided (battery.percent = 25)",
+         "denied on base 5 s ago by reserve, until battery.percent changes",
+         "fact battery.percent = 25, 12 s old, from sensor", "fact dark: unknown", "too old to be known (holds for 5 s)",
+         "waits for battery.percent >= 40: now 25, 12 s old, last 1 h ago"),
+    ),
     (
         "explain", {**EXPLAINED, "advice": [ADVICE, {**ADVICE, "stale": "expired"}]},
         ("route by drone-2: by the river (confidence 900; fresh for 1 min)", "900; stale, expired)"),

@@ -39,7 +39,7 @@ class Sources:
         self._thread = thread
         self._state = state
         self._spawn = spawn
-        self._feed = Feed(thread.post, boot_ms, loop)
+        self._feed = Feed(thread.offer, boot_ms, loop)
         self._ticker = Ticker(self._feed.take, boot_ms, loop)
         self._config = Config()
         self._is_radio_on = True

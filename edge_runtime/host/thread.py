@@ -102,6 +102,13 @@ class NodeThread:
             self._is_watched = True
             self._tell(self._watch)
 
+    def offer(self, event: Event) -> bool:
+        """Put an event into the inbox unless that is beyond its bound; return whether it was taken."""
+        if self._heard_bytes > INBOX_BYTES_MAX:
+            return False
+        self.post(event)
+        return True
+
     async def post_when_room(self, event: Event) -> None:
         """Put a peer's event into the inbox when it is within its bound: whoever reads the peer waits here."""
         while self._is_full():

@@ -67,6 +67,8 @@ class Keeper:
             with contained() as caught:
                 await self._session(self._stands)
             error = caught.error
+            while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+                error = error.exceptions[0]  # of a task group inside the session
             if error is not None and not isinstance(error, Exception):
                 raise error  # cancelled, or the process is told to end
             if isinstance(error, UsageError):

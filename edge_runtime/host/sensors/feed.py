@@ -18,9 +18,9 @@ from .readers import Value
 
 
 class _Told(Struct):
-    """What the node heard last of one fact, and what is to be told when its gap is over."""
+    """What the node heard last of one fact (None: it took nothing), and what is to be told when the gap is over."""
 
-    value: Value
+    value: Value | None
     at_ms: int
     waiting: FactRead | None = None
 
@@ -29,14 +29,15 @@ class Feed:
     """Hands readings on.
 
     Args:
-        post: takes an event to the node. clock_ms: the boot clock.
+        post: takes an event to the node; false: the node has too much to do, it is offered again. clock_ms: the boot
+            clock.
 
     Attributes:
         told: events handed over, since the process began.
     """
 
     def __init__(
-        self, post: Callable[[FactRead], None], clock_ms: Callable[[], int], loop: asyncio.AbstractEventLoop
+        self, post: Callable[[FactRead], bool], clock_ms: Callable[[], int], loop: asyncio.AbstractEventLoop
     ) -> None:
         self._post = post
         self._clock_ms = clock_ms
@@ -75,11 +76,13 @@ class Feed:
             self._timer = None
 
     def _hand_over(self, event: FactRead, now_ms: int) -> None:
-        assert event.value is not None
-        self._told[event.name] = _Told(event.value, now_ms)
+        if self._post(event):
+            self._told[event.name] = _Told(event.value, now_ms)
+            self.told += 1
+        else:
+            self._told[event.name] = _Told(None, now_ms, event)
+            self._arm(FACT_GAP_MS)
         self._told.move_to_end(event.name)
-        self.told += 1
-        self._post(event)
 
     def _arm(self, wait_ms: int) -> None:
         if self._timer is None:

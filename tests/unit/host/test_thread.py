@@ -24,7 +24,7 @@ from edge_runtime.host.workers import Workers
 from edge_runtime.judge.policy import Policy
 from edge_runtime.node import commands as c
 from edge_runtime.node.effects import Answer, StartStep, Turn
-from edge_runtime.node.events import Asked, Called, ContactEnded, Event, Heard, Restored, StepEnded
+from edge_runtime.node.events import Asked, Called, ContactEnded, Event, FactRead, Heard, Restored, StepEnded
 from edge_runtime.node.messages import Want
 from edge_runtime.node.node import Node
 from edge_runtime.node.turns import run_turn
@@ -180,10 +180,13 @@ async def test_peers_wait_while_the_inbox_is_full_and_completions_do_not(bench: 
     waiting = [asyncio.ensure_future(bench.thread.post_when_room(big)) for _ in range(3)]
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting)
+    assert not bench.thread.offer(FactRead("load", 1, "sensor")), "a reading does not wait: it is offered again"
     bench.thread.post(StepEnded(b"o" * 32, "p", b"a" * 16, 1))
     gate.set()
     async with asyncio.timeout(10):
         await asyncio.gather(*waiting)
+        while not bench.thread.offer(FactRead("load", 1, "sensor")):
+            await asyncio.sleep(0)
 
 
 async def test_room_made_while_a_reader_looks_is_never_missed(bench: Bench) -> None:

@@ -20,7 +20,13 @@ class Bench:
     def __init__(self) -> None:
         self.now_ms = 1_000
         self.events: list[FactRead] = []
-        self.feed = Feed(self.events.append, lambda: self.now_ms, asyncio.get_running_loop())
+        self.has_room = True
+        self.feed = Feed(self._post, lambda: self.now_ms, asyncio.get_running_loop())
+
+    def _post(self, event: FactRead) -> bool:
+        if self.has_room:
+            self.events.append(event)
+        return self.has_room
 
     def take(self, value: bool | int | str, name: str = "load") -> int:
         """Take a reading of a sensor that is read once a minute; return how many were told so far."""
@@ -67,7 +73,12 @@ async def test_of_values_within_the_gap_the_newest_is_told_once(bench: Bench) ->
 async def test_the_gaps_timer_rings_by_itself() -> None:
     told: asyncio.Queue[FactRead] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    feed = Feed(told.put_nowait, lambda: int(loop.time() * 1_000), loop)
+
+    def post(event: FactRead) -> bool:
+        told.put_nowait(event)
+        return True
+
+    feed = Feed(post, lambda: int(loop.time() * 1_000), loop)
     for value in (1, 2):
         feed.take("load", value, "sensor", MINUTE_MS, 3 * MINUTE_MS)
     async with asyncio.timeout(10):
@@ -79,3 +90,15 @@ async def test_names_without_end_are_remembered_within_the_bound(bench: Bench) -
     for number in range(FACTS_MAX + 10):
         bench.take(1, f"topic.n{number}")
     assert len(bench.feed._told) == FACTS_MAX
+
+
+async def test_what_the_node_has_no_room_for_is_offered_again_the_newest_only(bench: Bench) -> None:
+    bench.has_room = False
+    for value in (1, 2, 2, 3):
+        assert bench.take(value) == 0
+    bench.now_ms += FACT_GAP_MS
+    bench.feed._ring()
+    bench.has_room = True
+    bench.now_ms += FACT_GAP_MS
+    bench.feed._ring()
+    assert [event.value for event in bench.events] == [3] and bench.feed.told == 1

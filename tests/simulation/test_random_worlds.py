@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_runtime.objects.kinds import Kind
 from tests.support.world_random import RandomWorld
 
 SEEDS_FILE = Path(__file__).parent / "seeds.txt"
@@ -34,6 +35,24 @@ def test_whatever_happens_the_rules_hold_and_after_healing_all_devices_agree(see
     world.play()
     world.finish()
     assert world.submitted > 0 and world.checks.turns_checked > 50
+
+
+def test_with_a_device_that_only_advises_the_same_rules_hold_and_nothing_but_its_word_counts() -> None:
+    """Behaviour: 17.5, 2.2."""
+    words = 0
+    for seed in range(SEEDS_DEFAULT):
+        random = RandomWorld(seed, is_advised=True)
+        random.play()
+        random.finish()
+        base, sage = random.world.device("base"), random.world.device("sage").key.public
+        for (object_id,) in base.store.run("SELECT id FROM objects").fetchall():
+            live = base.node.parts.spool.find(bytes(object_id))
+            assert live is not None
+            for placed in live.state.history.placed.values():
+                if placed.entry.author == sage:
+                    assert not placed.void and [record.kind for record in placed.entry.records] == [Kind.ADVISED]
+                    words += 1
+    assert 0 < words < 100
 
 
 def test_equal_seeds_give_equal_worlds() -> None:

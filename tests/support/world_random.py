@@ -7,7 +7,7 @@ from random import Random
 from edge_runtime.base.errors import UsageError
 from edge_runtime.node import commands as c
 from edge_runtime.testing import Device, DevicePlan, World
-from tests.support.world_app import Doings, make_app
+from tests.support.world_app import Doings, make_adviser, make_app
 from tests.support.world_checks import WorldChecks
 
 NAMES = ("base", "drone", "truck", "tablet", "mast", "buoy")
@@ -15,16 +15,22 @@ ARGUMENTS = {
     "greet": {"name": "Ada"}, "shoot": None, "survey": {"cells": 3}, "nap": {"seconds": 900, "times": 3},
     "ask": {"seconds": 7200}, "guard": None, "pair": None,
 }  # fmt: skip
+ADVISED = {"consult": {"seconds": 7200}, "shoot": None, "ask": {"seconds": 7200}}
 FAILING = ("greet", "shoot", "fly", "left", "yawn")
 LATENCIES_MS = (1, 40, 700)
 ROUNDS = 40
 
 
 class RandomWorld:
-    """One world of 3 to 6 devices and what happens in it. Equal seeds are equal runs."""
+    """One world of 3 to 6 devices and what happens in it. Equal seeds are equal runs.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        is_advised: objects ask for advice, and one device more is there that may do nothing but give it.
+    """
+
+    def __init__(self, seed: int, is_advised: bool = False) -> None:
         self.chance = Random(seed)
+        self.arguments = ADVISED if is_advised else ARGUMENTS
         self.doings = Doings()
         names = NAMES[: self.chance.randint(3, len(NAMES))]
         plans = [DevicePlan(names[0], apps=(make_app(self.doings),))]
@@ -35,6 +41,8 @@ class RandomWorld:
                 has = ("camera",) if self.chance.random() < 0.5 else ()
                 roles = ("executor", "operator") if self.chance.random() < 0.7 else ("executor",)
                 plans.append(DevicePlan(name, has=has, apps=(make_app(self.doings),), roles=roles))
+        if is_advised:
+            plans.append(DevicePlan("sage", roles=("advisor",), apps=(make_adviser("way", "by the river", 900),)))
         self.world = World(*plans, seed=seed)
         self.checks = WorldChecks(self.world)
         self.submitted = 0
@@ -83,7 +91,7 @@ class RandomWorld:
         device = self.chance.choice(self._living() or [None])
         if device is None:
             return
-        intent = self.chance.choice(sorted(ARGUMENTS))
+        intent = self.chance.choice(sorted(self.arguments))
         self.submitted += 1
         # Some names are used twice, by one device or by two.
         name = f"task{self.chance.randrange(30)}" if self.chance.random() < 0.6 else ""
@@ -91,7 +99,7 @@ class RandomWorld:
         fields = {"priority": self.chance.randrange(16), "anyway": True}
         if self.chance.random() < 0.2:
             fields["lifetime_ms"] = self.chance.choice((60_000, 3_600_000))
-        self._try(device, c.Submit(intent, ARGUMENTS[intent], name=name, needs=needs, **fields))
+        self._try(device, c.Submit(intent, self.arguments[intent], name=name, needs=needs, **fields))
 
     def _link(self) -> None:
         one, other = self.chance.sample(sorted(self.world.devices), 2)

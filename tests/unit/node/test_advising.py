@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
-from edge_runtime import Advice, AdvisorView, App, Context, Unreachable, UsageError
+from edge_runtime import Advice, AdvisorView, App, Busy, Context, Unreachable, UsageError
 from edge_runtime.base.moment import Moment
 from edge_runtime.judge.policy import Policy
 from edge_runtime.node import commands as c
-from edge_runtime.node.events import AdviceGiven
+from edge_runtime.node.events import AdviceGiven, Called
 from edge_runtime.node.node import Node
+from edge_runtime.node.spool import Live
 from edge_runtime.objects import bodies as b
 from edge_runtime.objects.codec import encode_value
 from edge_runtime.objects.kinds import Kind
@@ -196,19 +198,49 @@ def test_stale_advice_leaves_a_sleeping_object_as_it_was() -> None:
     live = next(iter(base.node.parts.spool.loaded()))
     before, tip = base.ask(c.Explain("trip")), live.state.history.view.tip
     body = b.AdvisedSealed("route", encode_value(SHORTCUT), 1000, live.object, 10**9)
-
-    def append() -> None:
-        base.node.parts.pen.write_input(live, make(Kind.ADVISED, b.Empty(), body))
-        base.node.turner.go_on(live)
-
-    from edge_runtime.node.events import Called
-
-    base.post(base.lives, Called(append))
+    base.post(base.lives, Called(partial(append_advice, base, live, body)))
     world.run()
     after = base.ask(c.Explain("trip"))
     assert [row["stale"] for row in after["advice"]] == ["based on an older head"]
     assert {**after, "advice": []} == {**before, "advice": []} and live.state.history.view.tip == tip
     assert crew.done == []
+
+
+def test_stale_advice_does_not_hasten_a_step_that_waits_for_its_retry() -> None:
+    """Behaviour: 2.5: no attempt and no retry by it; the next try comes when it would have come."""
+    tries: list[int] = []
+
+    def call() -> None:
+        tries.append(world.now_ms)
+        raise Busy("come again", 3_600)
+
+    app = App("both")
+
+    @app.intent("travel")
+    async def travel(ctx: Context) -> None:
+        await asyncio.gather(ctx.run("call", call), ctx.advice("route", None, 10 * 3600, default=None))
+
+    world = World("base", apps=[app])
+    base = world.device("base")
+    base.submit("travel", name="trip")
+    world.run(minutes=5)
+    live = next(iter(base.node.parts.spool.loaded()))
+    due_ms = live.due_ms
+    for number in range(20):
+        body = b.AdvisedSealed("route", encode_value("call again now"), 1000, live.object, 10**9)
+        base.post(base.lives, Called(partial(append_advice, base, live, body)))
+        world.run(seconds=number)
+    assert len(live.state.advice) == 20 and live.due_ms == due_ms and len(tries) == 1
+    world.run(minutes=50)
+    assert len(tries) == 1
+    world.run(minutes=6)
+    assert len(tries) == 2 and tries[1] - tries[0] == 3_600_000
+
+
+def append_advice(device: Device, live: Live, body: b.AdvisedSealed) -> None:
+    """Append advice that this device signs, as if it had come by gossip."""
+    device.node.parts.pen.write_input(live, make(Kind.ADVISED, b.Empty(), body))
+    device.node.turner.go_on(live)
 
 
 def test_instructions_in_arguments_and_questions_change_no_verdict() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,18 @@ def test_an_advisor_only_device_advises_and_may_do_nothing_else(tmp_path: Path) 
                 assert done.returncode != 0 and "advisor" in done.stderr
             shown = base.ask("submit", intent="deliver", arguments={"seconds": 0.5}, wait=True)
             assert shown["result"] == "the long way"
+
+
+def test_another_advisor_in_the_configuration_is_asked_after_a_reload(tmp_path: Path) -> None:
+    (tmp_path / "routes.py").write_text(APP)
+    folder = tmp_path / "base"
+    with chat_server(says("by the river", 900)) as first, chat_server(says("by the lake", 900)) as second:
+        base = Daemon(folder, "--app", "routes:app", "--config", configured(folder, first.url), cwd=tmp_path)
+        with base:
+            assert base.ask("submit", intent="deliver", wait=True)["result"] == "by the river"
+            configured(folder, second.url)
+            assert base.process is not None
+            base.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: b"read again" in base.log.read_bytes(), what="the reload")
+            assert base.ask("submit", intent="deliver", wait=True)["result"] == "by the lake"
+            assert (len(first.requests), len(second.requests)) == (1, 1)

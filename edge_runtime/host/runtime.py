@@ -148,6 +148,7 @@ class Runtime:
         self.sources.close()
         if self.links is not None:
             await self.links.stop()
+        self.advisors.close()
         await self.workers.close()
         await self.thread.stop()
         await self.control.stop()

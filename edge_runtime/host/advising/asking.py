@@ -32,9 +32,19 @@ class _Desk:
     """One advisor: its questions, and when it was asked in the last hour."""
 
     advisor: Advisor
-    questions: queue.Queue[AskAdvisor] = field(default_factory=lambda: queue.Queue(ADVISOR_QUEUE_MAX))
+    questions: queue.Queue[AskAdvisor | None] = field(default_factory=lambda: queue.Queue(ADVISOR_QUEUE_MAX))
     asked_ms: deque[int] = field(default_factory=deque)
     thread: threading.Thread | None = None
+
+    def close(self) -> None:
+        """Drop what waits and let the thread end, now or when its advisor comes back."""
+        while self.thread is not None:
+            try:
+                self.questions.put_nowait(None)
+                return
+            except queue.Full:
+                with self.questions.mutex:
+                    self.questions.queue.clear()
 
 
 class Advisors:
@@ -72,8 +82,14 @@ class Advisors:
                 desk = had.get(topic)
                 is_same = desk is not None and desk.advisor is advisor
                 self._by_topic.setdefault(topic, desk if desk is not None and is_same else _Desk(advisor))
+        for topic, desk in had.items():
+            if self._by_topic.get(topic) is not desk:
+                desk.close()
         if config != self._config or self._shipped is None:
+            gone = self._shipped
             self._config, self._shipped = config, self._make_shipped(config)
+            if gone is not None:
+                gone.close()
 
     def _make_shipped(self, config: AdvisorConfig) -> _Desk | None:
         if not config.base_url:
@@ -90,6 +106,10 @@ class Advisors:
             return None
         self._is_shipped_local = advisor.is_local
         return _Desk(advisor)
+
+    def close(self) -> None:
+        """Ask nobody any more; the threads end when their advisors come back."""
+        self.configure((), AdvisorConfig())
 
     def ask(self, effect: AskAdvisor) -> None:
         """Put a question to the advisor on its topic, if there is one and its budget allows; never waits."""
@@ -121,6 +141,8 @@ class Advisors:
     def _serve(self, desk: _Desk) -> None:
         while True:
             effect = desk.questions.get()
+            if effect is None:
+                return
             began_ms = self._now_ms()
             answer: object = None
             given: AdviceGiven | None = None

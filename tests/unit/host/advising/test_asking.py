@@ -7,7 +7,7 @@ import pkgutil
 import queue
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -40,6 +40,22 @@ def asked(topic: str = "route", number: int = 0) -> AskAdvisor:
     return AskAdvisor(object_id, topic, b"t" * 32, view)
 
 
+BENCHES: list[Bench] = []
+
+
+@pytest.fixture(autouse=True)
+def no_thread_stays() -> Iterator[None]:
+    """After each test its advisors are closed, and every thread of theirs ends."""
+    yield
+    for bench in BENCHES:
+        bench.advisors.close()
+    BENCHES.clear()
+    for thread in threading.enumerate():
+        if thread.name == "advisor":
+            thread.join(WAIT_S)
+            assert not thread.is_alive()
+
+
 class Bench:
     """Advisors of one function, and what they told."""
 
@@ -52,6 +68,7 @@ class Bench:
             self.app.advisor("route")(advise)
         self.advisors = Advisors(self.told.put, lambda: self.is_radio_on, lambda: self.now_ms)
         self.advisors.configure([self.app], AdvisorConfig(**config))
+        BENCHES.append(self)
 
     def counts(self) -> dict[str, int]:
         """Return the counts that are not 0."""
@@ -144,6 +161,25 @@ def test_an_advisor_that_raises_or_answers_out_of_bounds_says_nothing_and_lives_
     bench.advisors.ask(asked())
     bench.told.get(timeout=WAIT_S)
     assert bench.counts() == {"asked": 2, "failed": 1, "answered": 1}
+
+
+def test_a_desk_that_is_full_is_closed_all_the_same_and_an_unchanged_one_is_kept() -> None:
+    gate = threading.Event()
+
+    def advise(view: AdvisorView) -> None:
+        gate.wait(WAIT_S)
+
+    bench = Bench(advise)
+    for number in range(ADVISOR_QUEUE_MAX + 5):
+        bench.advisors.ask(asked(number=number))
+    before = threading.active_count()
+    bench.advisors.configure([bench.app], AdvisorConfig(timeout_s=5.0))
+    bench.advisors.ask(asked())
+    assert threading.active_count() == before
+    bench.advisors.close()
+    gate.set()
+    bench.advisors.ask(asked())
+    assert bench.advisors.counts["answered"] == 0 and bench.advisors.counts["asked"] >= ADVISOR_QUEUE_MAX
 
 
 def test_no_advisor_and_one_that_says_nothing_are_counted() -> None:

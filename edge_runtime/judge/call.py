@@ -8,7 +8,7 @@
 | `arg.<path>` | an argument of the call by its parameter's name: `arg.max_bytes`, `fact("arg.cells.0")` |
 | `object.priority`, `object.name` | of the object; lower numbers are more urgent |
 | `object.label.<word>` | true or false |
-| `object.arg.<path>` | an argument that the object was submitted with |
+| `object.arg.<path>` | an argument of the object, as it is asked now |
 | `creator.role`, `creator.device` | the highest role of who made the object; its id in hex |
 
 These first words are taken: no fact may begin with one of them, so what a sensor says is never read as a call's, nor
@@ -53,7 +53,7 @@ class Call(Struct, frozen=True):
         refusal: why nothing at all is permitted, by grants alone; empty if they permit.
         roles: words for what the object's creator is; creator: its 32-byte id.
         effect, resource, needs: of the step. arguments: by parameter name, plain values.
-        object_arguments: plain value that the object was submitted with.
+        object_arguments: plain value, as it is asked now, after refinements.
     """
 
     intent: str

@@ -76,7 +76,7 @@ class Authority:
         if self.policy.is_default:
             return Call(content.intent, refusal), expires_ms
         try:
-            arguments = decode_value(content.arguments)
+            arguments = decode_value(content.asked.now)
         except PeerError:
             arguments = None  # a rule that reads them defers
         return Call(

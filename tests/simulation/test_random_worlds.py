@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_runtime.objects.kinds import Kind
-from tests.support.world_random import RandomWorld
+from tests.support.world_random import ROUNDS, RandomWorld
 
 SEEDS_FILE = Path(__file__).parent / "seeds.txt"
 SEEDS_DEFAULT = 5
@@ -53,6 +53,21 @@ def test_with_a_device_that_only_advises_the_same_rules_hold_and_nothing_but_its
                     assert not placed.void and [record.kind for record in placed.entry.records] == [Kind.ADVISED]
                     words += 1
     assert 0 < words < 100
+
+
+@pytest.mark.parametrize("seed", [seed for seed in seeds() if seed not in committed_seeds()])
+def test_the_same_holds_while_policies_change(seed: int) -> None:
+    """Behaviour: 1.4, 17.3: devices differ lawfully, one history. 4.6: denials are said a bounded number of times."""
+    world = RandomWorld(seed, has_policies=True)
+    world.play()
+    world.finish()
+    for device in world.world.devices.values():
+        for (object_id,) in device.store.run("SELECT id FROM objects").fetchall():
+            rows = device.trace(bytes(object_id).hex())
+            ran = [row["body"] for row in rows if row["kind"] == "executed"]
+            ran = [body for body in ran if body["error_type"] != "ProcessDeath"]
+            assert all(body["verdict"].startswith(("permit: ", "constrain: ")) for body in ran)
+            assert len([row for row in rows if row["kind"] == "denied"]) <= 2 * ROUNDS
 
 
 def test_equal_seeds_give_equal_worlds() -> None:

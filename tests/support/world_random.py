@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from edge_runtime.base.errors import UsageError
+from edge_runtime.judge.policy import Policy
 from edge_runtime.node import commands as c
 from edge_runtime.testing import Device, DevicePlan, World
 from tests.support.world_app import Doings, make_adviser, make_app
@@ -16,6 +17,20 @@ ARGUMENTS = {
     "ask": {"seconds": 7200}, "guard": None, "pair": None,
 }  # fmt: skip
 ADVISED = {"consult": {"seconds": 7200}, "shoot": None, "ask": {"seconds": 7200}}
+# What a device may come to say: nothing, everything, one step less, only while a fact is known, with fewer tries.
+POLICIES = (
+    Policy.default(),
+    Policy.parse(""),
+    *(
+        Policy.parse(f'[[rule]]\nname = "one"\n{rule}\n[[rule]]\nname = "rest"\neffect = "permit"\n')
+        for rule in (
+            'effect = "reject"\nwhen = \'step.name == "shoot"\'',
+            'effect = "defer"\nwhen = "not (door.open == True)"',
+            'effect = "constrain"\nattempts = 1\nwhen = \'step.name == "greet"\'',
+            'effect = "reject"\nwhen = "door.open"\nintents = ["survey", "nap"]',
+        )
+    ),
+)  # fmt: skip
 FAILING = ("greet", "shoot", "fly", "left", "yawn")
 LATENCIES_MS = (1, 40, 700)
 ROUNDS = 40
@@ -26,9 +41,11 @@ class RandomWorld:
 
     Args:
         is_advised: objects ask for advice, and one device more is there that may do nothing but give it.
+        has_policies: policies change, too. Without them a seed is the world that it was before there were any.
     """
 
-    def __init__(self, seed: int, is_advised: bool = False) -> None:
+    def __init__(self, seed: int, is_advised: bool = False, has_policies: bool = False) -> None:
+        self.has_policies = has_policies
         self.chance = Random(seed)
         self.arguments = ADVISED if is_advised else ARGUMENTS
         self.doings = Doings()
@@ -51,7 +68,7 @@ class RandomWorld:
         """Let things happen, with the checkers that hold at any time."""
         acts = (
             self._submit, self._submit, self._link, self._link, self._link, self._crash, self._signal, self._fail,
-            self._operate, self._set_fact,
+            self._operate, self._set_fact, *((self._set_policy,) if self.has_policies else ()),
         )  # fmt: skip
         for number in range(rounds):
             self.chance.choice(acts)()
@@ -66,6 +83,7 @@ class RandomWorld:
         self.doings.failures.clear()
         for device in self.world.devices.values():
             device.is_doomed = False
+            device.set_policy(Policy.default())
         for step in FAILING:
             self.world.takes(step)  # else a step that always times out is tried each minute for a month
         self.checks.heal()
@@ -142,6 +160,11 @@ class RandomWorld:
         for device in self._living():
             if self.chance.random() < 0.5:
                 self._try(device, c.FactSet("door.open", self.chance.random() < 0.7))
+
+    def _set_policy(self) -> None:
+        for device in self._living():
+            if self.chance.random() < 0.3:
+                device.set_policy(self.chance.choice(POLICIES))
 
     def _fail(self) -> None:
         step = self.chance.choice(FAILING)

@@ -51,8 +51,10 @@ def run(call: StepCall) -> Any:
     [
         (made(upload, "a"), {"file": "a", "max_bytes": 4000, "more": (), "speed": 9.5}),
         (made(upload, "a", 1, 2, 3), {"file": "a", "max_bytes": 1, "more": (2, 3), "speed": 9.5}),
-        (made(partial(upload, "a", speed=1.5, x=2), 7), {"file": "a", "max_bytes": 7, "more": (), "speed": 1.5, "x": 2}),
-        (made(partial(partial(upload, speed=1), speed=2), "a"), {"file": "a", "max_bytes": 4000, "more": (), "speed": 2}),
+        (made(partial(upload, "a", speed=1.5, x=2), 7),
+         {"file": "a", "max_bytes": 7, "more": (), "speed": 1.5, "x": 2}),
+        (made(partial(partial(upload, speed=1), speed=2), "a"),
+         {"file": "a", "max_bytes": 4000, "more": (), "speed": 2}),
         (made(partial(upload, rest=3), "a"), {"file": "a", "max_bytes": 4000, "more": (), "speed": 9.5, "rest": 3}),
         (made(Sender().send, Job(3, ["x"]), 5), {"job": {"size": 3, "tags": ["x"]}, "most": 5}),
         (made(Sender(), 5), {"most": 5}),

@@ -37,6 +37,7 @@ from .device import host_name, make_node, replace_offers, replace_pacing, replac
 from .lean import settle_memory
 from .imports import Imports
 from .local import make_fleet
+from .notes import is_logged, log_note
 from .notify import Notifier
 from .sources import Sources
 from .statedir import StateDir
@@ -82,7 +83,9 @@ class Runtime:
         self.notifier = Notifier()
         self.loaded = LoadedApps((), ())
         self.loop = asyncio.get_running_loop()
-        self.thread = NodeThread(self._make_node, self.clock, self.loop, self._perform, self._store_failed)
+        self.thread = NodeThread(
+            self._make_node, self.clock, self.loop, self._perform, self._store_failed, self._perform_here
+        )
         self.workers = Workers(self.loop, self.thread.post, self._is_in_force)
         self.advisors = Advisors(self.thread.post, lambda: self._membership().is_radio_on)
         self.control = ControlServer(state.place_socket(), self._ask, self._gone, self._hung_up)
@@ -280,6 +283,16 @@ class Runtime:
         """Say whether a step may still run, right before it does; called from worker threads, too."""
         return is_in_force(start, self.policy.hash, self.clock.read())
 
+    def _perform_here(self, effect: f.Effect) -> bool:
+        """Perform on the node thread what needs no loop; say whether that was all."""
+        match effect:
+            case f.StartStep():
+                return self.workers.start_in_thread(effect)
+            case f.Note():
+                return not is_logged(effect)
+            case _:
+                return False
+
     def _perform(self, turn: f.Turn) -> None:
         self.trouble = ""
         changing: asyncio.Task[None] | None = None
@@ -307,7 +320,7 @@ class Runtime:
                 case f.ResultWaits(rows):
                     self.sources.give_results(rows)
                 case f.Note():
-                    note(effect)
+                    log_note(effect)
                 case _:
                     assert_never(effect)
 
@@ -336,14 +349,6 @@ class Runtime:
                 links.send(contact, messages)
             case f.Close(contact, reason):
                 links.close(contact, reason)
-
-
-def note(effect: f.Note) -> None:
-    """Log a note; stages are debug, what a person would want to know is info."""
-    level = logging.INFO if effect.is_info else logging.DEBUG
-    if log.isEnabledFor(level):
-        fields = " ".join(f"{name}={value}" for name, value in effect.fields.items())
-        log.log(level, "%s %s %s", effect.object.hex()[:12], effect.stage.value, fields)
 
 
 def run_daemon(options: RunOptions) -> int:

@@ -11,7 +11,6 @@ import contextvars
 import inspect
 import queue
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -41,7 +40,6 @@ class _Run(Struct, eq=False):
     is_over: bool = False
     is_hung: bool = False
     task: asyncio.Task[None] | None = None
-    timer: asyncio.TimerHandle | None = None
     thread_began_ms: int | None = None  # None while it waits for a thread
     context: contextvars.Context = field(default_factory=contextvars.Context)
 
@@ -66,7 +64,9 @@ class Workers:
         self._is_in_force = is_in_force
         self._runs: dict[tuple[bytes, str], _Run] = {}
         self._jobs: queue.SimpleQueue[_Run | None] = queue.SimpleQueue()
-        self._spent: deque[asyncio.TimerHandle] = deque()
+        # One timer for the limits of all steps in threads, armed for the nearest: nearly every step ends long before.
+        self._limit_timer: asyncio.TimerHandle | None = None
+        self._limit_ms: int | None = None
         self._threads = 0
         self._idle = 0
         self._queued = 0
@@ -81,20 +81,34 @@ class Workers:
 
     def start(self, effect: StartStep) -> None:
         """Run a step; on the loop."""
-        while self._spent:
-            self._spent.popleft().cancel()
+        if self.start_in_thread(effect):
+            return
+        run = self._begin(effect)
+        if run is not None:
+            run.task = self._loop.create_task(self._run_async(run, None), context=run.context)
+
+    def start_in_thread(self, effect: StartStep) -> bool:
+        """Run a step that is a plain function, and say whether it was one; from any thread."""
+        if _is_async(effect.function):
+            return False
+        run = self._begin(effect)
+        if run is not None:
+            limit_ms = run.began_ms + effect.timeout_ms
+            if self._limit_ms is None or limit_ms < self._limit_ms:
+                self._limit_ms = limit_ms
+                self._loop.call_soon_threadsafe(self._arm_limits)
+            self._submit(run)
+        return True
+
+    def _begin(self, effect: StartStep) -> _Run | None:
         run = _Run(effect, boot_ms())
         if self._is_closing:
             self._finish(run, _failed(run, Failure(Outcome.CRASHED, None, "not begun: the device stops", "Stopped")))
-            return
+            return None
         self._runs[(effect.object, effect.path)] = run
         attempt = Attempt(effect.attempt.hex(), effect.try_number, effect.object.hex())
         run.context.run(enter_attempt, attempt)
-        if _is_async(effect.function):
-            run.task = self._loop.create_task(self._run_async(run, None), context=run.context)
-        else:
-            run.timer = self._loop.call_later(effect.timeout_ms / 1000, self._time_out, run)
-            self._submit(run)
+        return run
 
     def stop(self, object_id: bytes, path: str) -> None:
         """Nobody waits for the step any more: a task is cancelled; a thread's result will be discarded."""
@@ -112,11 +126,13 @@ class Workers:
         while self._runs and self._loop.time() < until_s:
             await asyncio.sleep(0.01)
         self._is_closing = True
-        tasks = [run.task for run in self._runs.values() if run.task is not None]
+        tasks = [run.task for run in list(self._runs.values()) if run.task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_S)
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
         for _ in range(self._threads):
             self._jobs.put(None)
 
@@ -143,17 +159,28 @@ class Workers:
         else:
             self._finish(run, _failed(run, classify_exception(caught.error)))
 
-    def _time_out(self, run: _Run) -> None:
-        """The time limit may have passed: it counts from when a thread took the step, not from when it was queued."""
-        timeout_ms = run.start.timeout_ms
-        began_ms = run.thread_began_ms
-        left_ms = timeout_ms if began_ms is None else began_ms + timeout_ms - boot_ms()
-        if run.task is not None or run.is_over:
-            return
-        if left_ms > 0:
-            run.timer = self._loop.call_later(left_ms / 1000, self._time_out, run)
-        else:
-            self._give_up(run, _timed_out(run.start))
+    def _arm_limits(self) -> None:
+        """Give up what is beyond its limit, and look again when the next one is due.
+
+        A limit counts from when a thread took the step, not from when it was queued.
+        """
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
+            self._limit_timer = None
+        self._limit_ms = None  # before the look: what starts meanwhile asks for a look of its own
+        now_ms, next_ms = boot_ms(), None
+        for run in list(self._runs.values()):
+            if run.task is not None or run.is_over:
+                continue
+            began_ms = now_ms if run.thread_began_ms is None else run.thread_began_ms
+            limit_ms = began_ms + run.start.timeout_ms
+            if limit_ms <= now_ms:
+                self._give_up(run, _timed_out(run.start))
+            else:
+                next_ms = limit_ms if next_ms is None else min(next_ms, limit_ms)
+        if next_ms is not None:
+            self._limit_ms = next_ms
+            self._limit_timer = self._loop.call_later((next_ms - now_ms) / 1000, self._arm_limits)
 
     def _give_up(self, run: _Run, failure: Failure) -> None:
         """Tell the outcome of a step in a thread that has not come back; the thread is counted until it does."""
@@ -174,8 +201,6 @@ class Workers:
         key = (run.start.object, run.start.path)
         if self._runs.get(key) is run:
             del self._runs[key]
-        if run.timer is not None:
-            self._spent.append(run.timer)  # a worker thread may not touch it, and waking the loop for it costs more
         self._tell(ended)
 
     # --- Threads --------------------------------------------------------------------------------------------------

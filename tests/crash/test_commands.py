@@ -145,7 +145,8 @@ def test_an_object_is_submitted_shown_listed_traced_explained_signalled_and_ends
     assert {"entry", "at_ms", "age_ms", "device", "stage", "kind", "body"} <= set(first)
     assert first["kind"] == "created"
     assert pair.one("signal", object_id, "answer", "42", keys=REACHED)["reached"] is True
-    rest, _ = follower.communicate(timeout=30)
+    rest = follower.stdout.read()  # not `communicate`, which would lose what came together with the first line
+    follower.wait(30)
     kinds = [json.loads(text)["kind"] for text in rest.splitlines()]
     assert "signalled" in kinds and kinds[-1] == "terminated"
     assert follower.returncode == Exit.OK

@@ -23,7 +23,7 @@ from edge_runtime.host.thread import NodeThread
 from edge_runtime.host.workers import Workers
 from edge_runtime.judge.policy import Policy
 from edge_runtime.node import commands as c
-from edge_runtime.node.effects import Answer, StartStep, Turn
+from edge_runtime.node.effects import Answer, Effect, Note, StartStep, Turn
 from edge_runtime.node.events import Asked, Called, ContactEnded, Event, FactRead, Heard, Restored, StepEnded
 from edge_runtime.node.messages import Want
 from edge_runtime.node.node import Node
@@ -59,6 +59,14 @@ async def three(ctx: Context, x: int = 0) -> int:
     return x
 
 
+@app.intent
+async def plain_three(ctx: Context, x: int = 0) -> int:
+    """Run three steps that are plain functions."""
+    for name in "abc":
+        x = await ctx.run(name, abs, x)
+    return x
+
+
 class Bench:
     """A node thread on the test's loop, with workers, and answers by ticket."""
 
@@ -69,7 +77,10 @@ class Bench:
         self.turns: list[Turn] = []
         self.failures: list[str] = []
         self.answers: dict[int, asyncio.Future[Any]] = {}
-        self.thread = NodeThread(self._make, self.clock, self.loop, self._perform, self.failures.append)
+        self.performs_here = False
+        self.thread = NodeThread(
+            self._make, self.clock, self.loop, self._perform, self.failures.append, self._perform_here
+        )
         self.workers = Workers(self.loop, self.thread.post, lambda start: True)
 
     def _make(self) -> Node:
@@ -77,6 +88,11 @@ class Bench:
         if not node.membership().fleets:
             run_turn(node, [make_fleet(self.state, 0, "one")], self.clock.read)
         return node
+
+    def _perform_here(self, effect: Effect) -> bool:
+        if not self.performs_here:
+            return False
+        return isinstance(effect, Note) or isinstance(effect, StartStep) and self.workers.start_in_thread(effect)
 
     def _perform(self, turn: Turn) -> None:
         self.turns.append(turn)
@@ -129,6 +145,16 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 async def test_an_object_is_brought_to_its_end(bench: Bench) -> None:
     shown = await bench.ask(c.Submit("three", {"x": 4}, wait=True))
     assert (shown["end"], shown["result"]) == ("completed", 7)
+
+
+async def test_a_turn_of_which_nothing_is_left_does_not_wake_the_loop(bench: Bench) -> None:
+    bench.performs_here = True
+    await bench.ask(c.Submit("plain_three", {"x": -4}, wait=True))
+    turns, seen = bench.thread.turns, len(bench.turns)
+    shown = await bench.ask(c.Submit("plain_three", {"x": -4}, wait=True))
+    assert (shown["end"], shown["result"]) == ("completed", 4)
+    assert bench.thread.turns - turns == 4
+    assert len(bench.turns) - seen == 1  # the one with the answer
 
 
 async def test_the_alarm_rings_for_a_durable_sleep_and_then_nothing_is_armed(bench: Bench) -> None:

@@ -36,9 +36,11 @@ class Bench:
 
     def start(self, function: Callable[..., Any], *arguments: Any, path: str = "p", timeout_ms: int = LONG_MS) -> None:
         """Release a step."""
-        self.workers.start(
-            StartStep(b"o" * 32, path, b"a" * 16, 1, path, function, arguments, Any, timeout_ms)
-        )
+        self.workers.start(self.step(function, *arguments, path=path, timeout_ms=timeout_ms))
+
+    def step(self, function: Callable[..., Any], *arguments: Any, path: str = "p", timeout_ms: int = LONG_MS) -> StartStep:
+        """Return what releases a step."""
+        return StartStep(b"o" * 32, path, b"a" * 16, 1, path, function, arguments, Any, timeout_ms)
 
     async def outcome(self) -> StepEnded:
         """Return the next outcome."""
@@ -199,6 +201,22 @@ async def test_a_thread_over_its_time_is_counted_and_its_late_result_discarded(b
     gate.set()
     assert await bench.result(add, 1, path="next") == 1
     await until(lambda: bench.workers.hung == 0)
+    assert bench.ended.empty()
+
+
+async def test_a_plain_function_may_be_started_by_another_thread_and_keeps_its_limit(bench: Bench) -> None:
+    """Behaviour: 1.7. The node's thread starts steps right after its commit; the loop is told of nearer limits only."""
+    gate = bench.gate()
+    start = bench.workers.start_in_thread
+    assert await asyncio.to_thread(start, bench.step(gate.wait, path="later limit"))
+    assert await asyncio.to_thread(start, bench.step(gate.wait, path="near limit", timeout_ms=5))
+    ended = await bench.outcome()
+    assert (ended.path, Outcome(ended.outcome)) == ("near limit", Outcome.TIMEOUT)
+    assert await asyncio.to_thread(start, bench.step(add, 1, path="short"))
+    assert (await bench.outcome()).path == "short"
+    assert not await asyncio.to_thread(start, bench.step(double, 1, path="runs on the loop"))
+    gate.set()
+    assert (await bench.outcome()).path == "later limit"
     assert bench.ended.empty()
 
 

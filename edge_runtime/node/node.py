@@ -22,6 +22,7 @@ from ..objects.keys import SigningKey
 from ..objects.kinds import Kind
 from ..objects.records import make
 from ..program.app import App
+from ..program.sameness import digest_of
 from . import events as e
 from . import surroundings
 from .adverts import Adverts
@@ -38,7 +39,7 @@ from .facts import Facts
 from .hearing import Hearing
 from .incapacity import Capacity
 from .intake import Intake
-from .judgement import Judgement
+from .judgement import SLOT_TOPIC, Judgement
 from .membership import Members, Membership
 from .parts import Parts, Settings
 from .reconcile import Reconciler
@@ -110,6 +111,7 @@ class Node:
         """Load other apps; objects that wait for an app are looked at."""
         self.parts.set_apps(apps)
         self._say_advert()
+        self._are_apps_new()  # noted
         self.parts.agenda.wake_topic("apps")
         self.parts.agenda.wake_topic(ADVICE_TOPIC)
 
@@ -298,12 +300,21 @@ class Node:
             if live is not None and self.turner.is_turnable(live):
                 self._record_death(live, path, Flight(*fields))
                 parts.agenda.add(row)
-        for (row,) in parts.store.run("SELECT object FROM shelf WHERE status IN ('awake', 'attempting')").fetchall():
-            parts.agenda.add(row)
         for row in parts.agenda.happenings.unseen():
             parts.agenda.add(row)
-        parts.agenda.wake_topic("apps")
+        # No other object is looked at for the start alone: who was awake is due, who waits is found by what changes.
+        if self._are_apps_new():
+            parts.agenda.wake_topic("apps")
+        parts.agenda.wake_topic(f"fact:{SLOT_TOPIC}")  # the places are free: what held them died
         parts.agenda.wake_topic(ADVICE_TOPIC)
+
+    def _are_apps_new(self) -> bool:
+        """Say whether other handlers are here than when this was asked last, in this process or an earlier one."""
+        digest, store = digest_of(intent for _, intent in self.parts.intents.values()), self.parts.store
+        if store.get_meta("apps") == digest:
+            return False
+        store.set_meta("apps", digest)
+        return True
 
     def _record_death(self, live: Live, path: str, flight: Flight) -> None:
         """A process ended while this step ran: count it in the object, so that the count moves with custody."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .results import OURS, WIDE, Dormant, DormantRow, Result, Start, Steps, best_peer, row_of
+from .results import OURS, WIDE, Dormant, DormantRow, Result, Start, Steps, Wake, WakeRow, best_peer, row_of
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,22 @@ def _start(read: Callable[[Start], float]) -> Callable[[Result], float | None]:
     return lambda found: read(found) if isinstance(found, Start) else None
 
 
-def _asleep(read: Callable[[DormantRow], float]) -> Callable[[Result], float | None]:
+MANY = 100_000  # sleepers; a run with so many has bars of its own
+
+
+def _asleep(read: Callable[[DormantRow], float], is_many: bool = False) -> Callable[[Result], float | None]:
     def find(found: Result) -> float | None:
         if not isinstance(found, Dormant):
             return None
-        return read(next(row for row in found.rows if row.system == OURS))
+        row = next(row for row in found.rows if row.system == OURS)
+        return read(row) if (row.objects >= MANY) is is_many else None
 
     return find
+
+
+def _wake(read: Callable[[WakeRow, WakeRow], float]) -> Callable[[Result], float | None]:
+    """Return a reader of the rows with the fewest and with the most sleepers."""
+    return lambda found: read(found.rows[0], found.rows[-1]) if isinstance(found, Wake) else None
 
 
 BARS = (
@@ -75,6 +84,14 @@ BARS = (
     Bar("idle CPU with sleepers, %", 0.1, False, _asleep(lambda row: row.idle_cpu_percent)),
     Bar("sleepers: memory over idle, MB", 10, False, _asleep(lambda row: round(row.rss_mb - row.idle_rss_mb, 1))),
     Bar("restart with sleepers, s", 0.5, False, _asleep(lambda row: row.restart_s)),
+    Bar("restart with 100,000 sleepers, s", 0.5, False, _asleep(lambda row: row.restart_s, is_many=True)),
+    Bar("memory with 100,000 sleepers, MB", 64, False, _asleep(lambda row: row.rss_mb, is_many=True)),
+    Bar("a fact changes: most sleepers over fewest, in time", 2, False,
+        _wake(lambda few, many: round(many.fact_us / few.fact_us, 2))),
+    Bar("one is due: most sleepers over fewest, in time", 2, False,
+        _wake(lambda few, many: round(many.due_us / few.due_us, 2))),
+    Bar("a fact changes: evaluations for three subscribers", 3, False, _wake(lambda few, many: many.evaluations)),
+    Bar("memory of each of the most sleepers, bytes", 100, False, _wake(lambda few, many: many.rss_bytes_each)),
     Bar("started again after the restart", 0, False, _asleep(lambda row: row.rerun)),
 )
 

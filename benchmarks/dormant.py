@@ -30,7 +30,7 @@ CLIENTS = 50
 
 
 def measure(is_small: bool, objects: int | None, peer_objects: int | None) -> Dormant:
-    """Return the result, DBOS in the same call with fewer objects, which its row says.
+    """Return the result, DBOS in the same call with fewer objects, which its row says; without DBOS for 0 of them.
 
     Raises:
         Unusable: our own daemon does not start, or its objects do not fall asleep.
@@ -38,6 +38,8 @@ def measure(is_small: bool, objects: int | None, peer_objects: int | None) -> Do
     idle_s = IDLE_S_SMALL if is_small else IDLE_S
     with folder() as place:
         rows = [measure_ours(place, objects or (OBJECTS_SMALL if is_small else OBJECTS), idle_s)]
+        if peer_objects == 0:
+            return Dormant(tuple(rows))
         try:
             python = peers_python(may_install=not is_small)
             count = peer_objects or (PEER_OBJECTS_SMALL if is_small else PEER_OBJECTS)

@@ -1,4 +1,4 @@
-"""`python -m benchmarks steps|dormant|start [--small] [--json]`, and `table FILE...` for docs/benchmarks.md."""
+"""`python -m benchmarks steps|dormant|start|wake [--small] [--json]`, and `table FILE...` for docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ def main(words: list[str] | None = None) -> int:
         ("steps", "workflows of three recorded steps a second, one at a time and 50 wide"),
         ("dormant", "sleeping objects: memory, idle CPU, restart after SIGKILL, what runs again then"),
         ("start", "cold start to ready, idle memory, time of the imports"),
+        ("wake", "one change among 1,000 to 1,000,000 sleepers: time, evaluations, memory of each"),
     ):
         part = names.add_parser(name, help=text, description=text)
         for option in ("--small", "--json"):  # taken after the name too, without forgetting one before it
             part.add_argument(option, action="store_true", default=argparse.SUPPRESS)
         if name == "dormant":
             part.add_argument("--objects", type=int, help="how many of ours sleep (10,000; 500 with --small)")
-            part.add_argument("--peer-objects", type=int, help="how many of a peer's (1,000; 100 with --small)")
+            part.add_argument("--peer-objects", type=int, help="how many of a peer's (1,000; 100 with --small; 0: no peer)")
     part = names.add_parser("table", help="print JSON files of earlier runs as the tables of docs/benchmarks.md")
     part.add_argument("files", nargs="+", type=Path)
     options = parser.parse_args(words)
@@ -59,6 +60,10 @@ def _run(options: argparse.Namespace) -> Result:
             from . import dormant
 
             return dormant.measure(options.small, options.objects, options.peer_objects)
+        case "wake":
+            from . import wake
+
+            return wake.measure(options.small)
         case _:
             from . import start
 

@@ -60,7 +60,26 @@ class Start(msgspec.Struct, frozen=True):
     import_ms: float
 
 
-Result: TypeAlias = Steps | Dormant | Start
+class WakeRow(msgspec.Struct, frozen=True):
+    """So many sleepers: a fact with three subscribers changes, one object is due; each with its commit.
+
+    `evaluations`: leaves of triggers evaluated for one change of the fact. `rss_bytes_each`: memory beyond that of no sleepers.
+    """
+
+    objects: int
+    fact_us: float
+    due_us: float
+    evaluations: int
+    rss_bytes_each: float
+
+
+class Wake(msgspec.Struct, frozen=True):
+    """`wake`."""
+
+    rows: tuple[WakeRow, ...]
+
+
+Result: TypeAlias = Steps | Dormant | Start | Wake
 
 
 def read_result(data: bytes) -> Result:
@@ -70,7 +89,7 @@ def read_result(data: bytes) -> Result:
         ValueError: it is none of them.
     """
     lines = data.strip().splitlines()
-    shapes: tuple[type[Result], ...] = (Steps, Dormant, Start)
+    shapes: tuple[type[Result], ...] = (Steps, Dormant, Start, Wake)
     for shape in shapes:
         try:
             found: Result = msgspec.json.decode(lines[-1] if lines else b"", type=shape)

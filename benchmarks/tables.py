@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from .bars import judged
-from .results import Dormant, DormantRow, Result, Start, Steps, StepsRow
+from .results import Dormant, DormantRow, Result, Start, Steps, StepsRow, Wake, WakeRow
 
 
 def page(found: Sequence[Result]) -> str:
@@ -30,14 +31,17 @@ def result_table(found: Result) -> str:
             return _rows_table(DormantRow, rows)
         case Start():
             return _rows_table(Start, [found])
+        case Wake(rows=rows):
+            return _rows_table(WakeRow, rows)
 
 
-def _rows_table(
-    shape: type[StepsRow] | type[DormantRow] | type[Start], rows: Sequence[StepsRow | DormantRow | Start]
-) -> str:
+Row: TypeAlias = StepsRow | DormantRow | WakeRow | Start
+
+
+def _rows_table(shape: type[Row], rows: Sequence[Row]) -> str:
     names = [field.name for field in msgspec.structs.fields(shape)]
     return _table(
-        [name.replace("_", " ").replace(" percent", " %").replace(" mb", " MB") for name in names],
+        [name.replace("_", " ").replace(" percent", " %").replace(" mb", " MB").replace(" us", " µs") for name in names],
         [[_cell(getattr(row, name)) for name in names] for row in rows],
     )
 

@@ -18,6 +18,8 @@ from benchmarks.results import (
     Start,
     Steps,
     StepsRow,
+    Wake,
+    WakeRow,
     best_peer,
     middle_row,
     ratio,
@@ -35,6 +37,7 @@ RESULTS = [
     Steps(WORKLOAD, (row(OURS, 400.0), row("dbos", 100.0)), 4.0, None),
     Dormant((DormantRow(OURS, 10, 40.5, 38.0, 0.05, 0.3, 0),)),
     Start(0.2, 33.0, 120.5),
+    Wake((WakeRow(1_000, 900.0, 500.0, 3, 4.5),)),
 ]
 
 
@@ -44,7 +47,7 @@ def test_a_result_is_read_back_from_the_last_line_of_a_run(found: Result) -> Non
 
 
 def test_the_json_has_the_fields_that_readers_count_on() -> None:
-    steps, dormant, start = (json.loads(msgspec.json.encode(found)) for found in RESULTS)
+    steps, dormant, start, wake = (json.loads(msgspec.json.encode(found)) for found in RESULTS)
     assert list(steps) == ["workload", "rows", "ratio_one", "ratio_fifty"]
     assert list(steps["rows"][0]) == [
         "system", "width", "per_s", "p50_ms", "p99_ms", "cpu_ms_each", "flushes_each",
@@ -54,6 +57,7 @@ def test_the_json_has_the_fields_that_readers_count_on() -> None:
         "system", "objects", "rss_mb", "idle_rss_mb", "idle_cpu_percent", "restart_s", "rerun",
     ]  # fmt: skip
     assert list(start) == ["ready_s", "rss_mb", "import_ms"]
+    assert list(wake["rows"][0]) == ["objects", "fact_us", "due_us", "evaluations", "rss_bytes_each"]
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"words", b"{}", b'{"rows": [{"system": "x"}]}'])

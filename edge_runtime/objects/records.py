@@ -17,6 +17,8 @@ from .codec import decode, encode_typed
 from .kinds import Kind, is_input, is_turn
 
 PLAIN = b"\x00"
+# Most kinds have nothing in the clear: one body and its one spelling, which are not made again for each record.
+EMPTY, EMPTY_BYTES = b.Empty(), b"\x80"
 
 # Which bodies a kind has: (clear, sealed). A kind that is not here is carried, verified and exported as opaque.
 SHAPES: dict[int, tuple[type[b.Body], type[b.Body] | None]] = {
@@ -127,6 +129,8 @@ def check_record(item: Any) -> Record:
 
 
 def _spell(body: b.Body) -> bytes:
+    if type(body) is b.Empty:
+        return EMPTY_BYTES
     plain = msgspec.to_builtins(body, builtin_types=(bytes,))
     try:
         msgspec.convert(plain, type(body), builtin_types=(bytes,))  # a Struct does not check what it is made of
@@ -136,6 +140,8 @@ def _spell(body: b.Body) -> bytes:
 
 
 def _parse(data: bytes, shape: type[b.Body]) -> b.Body:
+    if shape is b.Empty and data == EMPTY_BYTES:
+        return EMPTY
     try:
         return msgspec.convert(decode(data), shape, builtin_types=(bytes,))
     except msgspec.ValidationError as error:

@@ -11,7 +11,8 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ...base.errors import UsageError
 from ...base.foreign import contained
@@ -27,8 +28,7 @@ from ..config import AdvisorConfig
 log = logging.getLogger("edge_runtime")
 
 
-@dataclass(slots=True)
-class _Desk:
+class _Desk(Struct):
     """One advisor: its questions, and when it was asked in the last hour."""
 
     advisor: Advisor

@@ -61,6 +61,24 @@ BRIDGE_WAIT_MS_MAX = 60 * SECOND_MS  # a try on the own LAN is cheap; a link tha
 BRIDGE_CONNECT_MS_MAX = 5 * SECOND_MS
 MAVLINK_MESSAGES_PER_TURN_MAX = 64  # then the loop gets its turn
 
+# --- Polling. ---
+POLL_MS_MIN = 1 * SECOND_MS  # below it, subscribe instead; a shorter cadence is refused where it is written
+POLL_MS_MAX = DAY_MS  # a longer interval is refused where it is written: a run's dues stay cheap to count
+POLL_ABORTED_MS = 15 * SECOND_MS  # between polls whose source is absent, or the least interval if that is shorter
+POLLS_ABORTED_MAX = 8  # in a row, some two minutes; then an operator is told and the longest interval is kept
+POLLED_PROBES_MAX = 64  # that one run of a body may name; each is remembered in the object
+POLL_UNTIL_BYTES_MAX = 4 * KIB  # of a wait's condition, kept in each of its records: no body is needed to judge by it
+CURSOR_BYTES_MAX = 64  # of a place in a source: an offset and a fingerprint of what lies before it
+PROBE_BYTES_MAX = 4 * KIB  # of text or lines in one reading; a log's rest comes with the next poll
+PROBE_TIMEOUT_MS_DEFAULT = 10 * SECOND_MS  # for one poll; then the source counts as absent
+PROBE_TIMEOUT_MS_MAX = 60 * SECOND_MS  # a longer one is refused in the configuration
+PROBE_ANSWER_MS_MAX = 90 * SECOND_MS  # then a poll is given up and made anew: the process that asked may be gone
+PROBE_HEAD_BYTES_MAX = 256  # of a log's beginning, by which a new log under the old name is told
+PROBE_FILE_BYTES_MAX = 16 * MIB  # of a file that is hashed at each poll; of a larger one size and time must do
+PROBE_HEADER_CHARS_MAX = 256  # of one header in a reading; the rest is cut
+PROBES_IN_FLIGHT_MAX = 8  # at once on a device, each a thread; more wait in order
+PROBES_MAX = 64  # in the configuration
+
 # --- Custody. ---
 OFFERS_MAX = 8  # candidates tried in a row, then dormant on peer(capability)
 OFFER_MS_MAX = 24 * HOUR_MS
@@ -233,6 +251,9 @@ assert 2 * PROBE_COST_MS * GAP_MS_MEAN_MAX <= PROBE_MS_MAX**2, "by default the c
 assert FLAP_MS <= STAY_MS_MAX <= TRIES_STAY_MS_MAX < DORMANCY_MS_MAX
 assert LOOPS_FREE < LOOPS_STUCK < RESUMPTIONS_PER_TURN_MAX
 assert 3 * TRIES_STUCK < OBJECT_ENTRIES_MAX, "a call that never works may not end its object by its entries"
+assert POLL_MS_MIN <= POLL_ABORTED_MS <= POLL_MS_MAX
+assert 3 * PROBE_BYTES_MAX + 2 * KIB < RESULT_BYTES_MAX, "three bytes stand for one that is no UTF-8"
+assert PROBE_TIMEOUT_MS_DEFAULT <= PROBE_TIMEOUT_MS_MAX < PROBE_ANSWER_MS_MAX
 assert DISCOVERY_DAMP_MS < DISCOVERY_PERIOD_MS < DISCOVERY_REPEAT_MS
 assert LINKS_MAX <= LINK_EVENTS_MAX
 assert FACT_FIELDS_MAX < FACTS_MAX

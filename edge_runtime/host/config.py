@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from ..base.errors import UsageError
 from ..base.limits import (
     ADVISOR_CALLS_PER_HOUR_MAX, ADVISOR_TIMEOUT_S_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX, PLAN_PASSES_MAX, PROBE_COST_MS,
-    PROBE_COST_MS_MAX,
+    PROBE_COST_MS_MAX, PROBES_MAX,
 )  # fmt: skip
 from ..base.units import SECOND_MS
 from ..judge.plan import Pass, Plan, plan_of
@@ -21,6 +21,7 @@ from ..node.parts import Reservation
 from ..objects.condition_text import parse
 from .fact_config import EXAMPLE as FACTS_EXAMPLE
 from .fact_config import FactsConfig, MavlinkConfig, MqttConfig
+from .probe_config import ProbeConfig, check_probes
 
 Word = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -134,6 +135,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     facts: FactsConfig = FactsConfig()
     mqtt: MqttConfig | None = None
     mavlink: MavlinkConfig | None = None
+    probes: Annotated[list[ProbeConfig], Meta(max_length=PROBES_MAX)] = []
 
     def plans(self) -> dict[str, Plan]:
         """Return the contact plans by destination, in wall time.
@@ -184,6 +186,7 @@ def read_config(path: Path) -> Config:
     try:
         config.plans()
         config.reservations()
+        check_probes(config.probes)
     except UsageError as error:
         raise UsageError(f"{path}: {error.message}") from None
     return config

@@ -39,6 +39,7 @@ from .imports import Imports
 from .local import make_fleet
 from .notes import is_logged, log_note
 from .notify import Notifier
+from .probes import Probes
 from .sources import Sources
 from .statedir import StateDir
 from .thread import NodeThread
@@ -88,6 +89,7 @@ class Runtime:
         )
         self.workers = Workers(self.loop, self.thread.post, self._is_in_force)
         self.advisors = Advisors(self.thread.post, lambda: self._membership().is_radio_on)
+        self.probes = Probes(self.loop, self.thread.post, config.probes, state.path)
         self.control = ControlServer(state.place_socket(), self._ask, self._gone, self._hung_up)
         self.links: Links | None = None
         self.trouble = ""
@@ -152,6 +154,7 @@ class Runtime:
         if self.links is not None:
             await self.links.stop()
         self.advisors.close()
+        await self.probes.close()
         await self.workers.close()
         await self.thread.stop()
         await self.control.stop()
@@ -212,6 +215,7 @@ class Runtime:
         else:
             self.policy, self.config = policy, config
             self.advisors.configure(self.loaded.apps, config.advisor)
+            self.probes.configure(config.probes)
             if node is not None:
                 self.thread.post(Called(partial(node.replace_policy, policy)))
                 self.thread.post(Called(partial(replace_topics, node, config)))
@@ -304,6 +308,8 @@ class Runtime:
                     self.advisors.ask(effect)
                 case f.StopStep(object_id, path):
                     self.workers.stop(object_id, path)
+                case f.StartProbe():
+                    self.probes.start(effect)
                 case f.Answer():
                     if effect.ticket in self._status_tickets:
                         effect = self._with_host(effect)

@@ -63,6 +63,7 @@ class Answers:
                 for item in content.asked.refined
             ],
             "dropped": content.asked.dropped()[:DROPPED_SHOWN_MAX],
+            "polls": self.parts.polls.rows(live, age_ms),
             "expires_in_ms": None if finish is not None else max(0, expires_ms - age_ms),
             "lifetime_ms": history.created.lifetime_ms,
             "age_ms": age_ms,

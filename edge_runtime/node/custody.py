@@ -85,6 +85,7 @@ class Custody:
         left_ms = max(0, history.created.lifetime_ms - age_ms)
         expires_ms = age_ms + min(left_ms // 4, OFFER_MS_MAX)
         offered = b.OfferedClear(device, history.view.number + 1, expires_ms, reason[:200], tuple(needs))
+        live.made.extend(self.parts.polls.flush(live, age_ms))
         live.made.append(make(Kind.OFFERED, offered))
         to = self.parts.adverts.name_of(device)
         self.parts.effects.append(Note(Stage.JUDGED, live.object, {"offered": to, "reason": reason}, is_info=True))

@@ -71,6 +71,21 @@ class AskAdvisor(Struct, frozen=True):
     view: AdvisorView
 
 
+class StartProbe(Struct, frozen=True):
+    """Look at a probe once, off the loop if it may block. The host answers with exactly one `ProbeAnswered`.
+
+    Attributes:
+        probe: a name of the configuration, or a built-in one; an unknown one is answered with an error.
+        number: the answer names it.
+        cursor: where the source is read on, as an earlier answer gave it; empty at its beginning.
+    """
+
+    object: bytes
+    probe: str
+    number: int
+    cursor: bytes
+
+
 class Answer(Struct, frozen=True):
     """The answer to a request, or one row of it.
 
@@ -120,7 +135,7 @@ class Note(Struct, frozen=True):
 
 
 Effect: TypeAlias = (
-    StartStep | StopStep | AskAdvisor | Answer | Send | Close | MembershipChanged | ResultWaits | Note
+    StartStep | StopStep | AskAdvisor | StartProbe | Answer | Send | Close | MembershipChanged | ResultWaits | Note
 )
 
 

@@ -78,6 +78,25 @@ class AdviceGiven(Struct, frozen=True):
     valid_ms: int
 
 
+class ProbeAnswered(Struct, frozen=True):
+    """A probe that `StartProbe` asked for was looked at.
+
+    Attributes:
+        object, probe, number: as in the `StartProbe`.
+        value: canonical CBOR of the reading, a map of texts to plain values; empty with an error.
+        error: why the source could not be read, bounded text; empty if it was.
+        cursor: where to read on, at most CURSOR_BYTES_MAX; counts if `has_cursor`: then a change is that it moved.
+    """
+
+    object: bytes
+    probe: str
+    number: int
+    value: bytes = b""
+    error: str = ""
+    cursor: bytes = b""
+    has_cursor: bool = False
+
+
 class TimeCame(Struct, frozen=True):
     """The armed alarm is due, or the host read the clocks again."""
 
@@ -188,6 +207,7 @@ Event: TypeAlias = (
     | StepEnded
     | StepWithheld
     | AdviceGiven
+    | ProbeAnswered
     | TimeCame
     | FactRead
     | EventHappened
@@ -204,4 +224,4 @@ Event: TypeAlias = (
 
 def is_own(event: Event) -> bool:
     """Say whether an event is a completion or a timer: these go first and are never refused for space."""
-    return isinstance(event, (StepEnded, StepWithheld, TimeCame, Restored, Drained, ContactEnded))
+    return isinstance(event, (StepEnded, StepWithheld, ProbeAnswered, TimeCame, Restored, Drained, ContactEnded))

@@ -42,6 +42,7 @@ from .intake import Intake
 from .judgement import SLOT_TOPIC, Judgement
 from .membership import Members, Membership
 from .parts import Parts, Settings
+from .polls import Polls
 from .reconcile import Reconciler
 from .requests import Requests
 from .results import Results
@@ -75,8 +76,9 @@ class Node:
         spool = Spool(store, members, timeline)
         pen = Pen(spool, members, timeline, settings.boot, self._on_append)
         parts = Parts(
-            store, members, timeline, spool, pen, Facts(store), Adverts(store, members), Agenda(store), settings
-        )
+            store, members, timeline, spool, pen, Facts(store), Adverts(store, members), Agenda(store), settings,
+            Polls(store, spool, timeline),
+        )  # fmt: skip
         parts.set_apps(apps)
         self.entropy = entropy
         self.parts = parts
@@ -171,8 +173,10 @@ class Node:
         """Drop cached objects (all of them for None) and counters after a rollback."""
         if objects is None:
             self.parts.spool.forget_all()
+            self.parts.polls.forget()
         for object_id in objects or ():
             self.parts.spool.forget(object_id)
+            self.parts.polls.forget(object_id)
         self.parts.store.forget_meta()
         self.parts.spool.forget_derived()
         self.parts.members.forget_sequence()
@@ -197,6 +201,10 @@ class Node:
                     self.turner.take_withheld(live, event)
             case e.AdviceGiven():
                 self.advising.take(event)
+            case e.ProbeAnswered():
+                live = self.parts.spool.find(event.object)
+                if live is not None:
+                    self.turner.polling.take_answer(live, event)
             case e.TimeCame():
                 self.parts.agenda.wake_due(self.parts.timeline.life_ms)
             case e.Asked():

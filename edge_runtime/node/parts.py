@@ -17,6 +17,7 @@ from .agenda import Agenda
 from .effects import Effect, Note, Stage
 from .facts import Facts
 from .membership import Members
+from .polls import Polls
 from .spool import Flight, Live, Spool
 from .store import Store
 from .timeline import Timeline
@@ -65,6 +66,7 @@ class Parts(Struct):
     adverts: Adverts
     agenda: Agenda
     settings: Settings
+    polls: Polls
     apps: tuple[App, ...] = ()
     effects: list[Effect] = field(default_factory=list)
     appended: list[tuple[Live, Entry]] = field(default_factory=list)

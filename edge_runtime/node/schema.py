@@ -68,6 +68,10 @@ CREATE TABLE contacts (
     start_wall_ms INTEGER NOT NULL, end_ms INTEGER, bytes_in INTEGER NOT NULL DEFAULT 0,
     bytes_out INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT ''
 );
+CREATE TABLE polls (
+    object INTEGER NOT NULL, probe TEXT NOT NULL, polls INTEGER NOT NULL, missed INTEGER NOT NULL,
+    age_ms INTEGER NOT NULL, is_exact INTEGER NOT NULL, PRIMARY KEY (object, probe)
+) WITHOUT ROWID;
 CREATE INDEX contacts_device ON contacts (device, n);
 """
 

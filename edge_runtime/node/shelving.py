@@ -12,6 +12,7 @@ from ..objects.records import read_clear
 from ..objects.triggers import Any, Steady, Trigger, from_tree, next_due_age_ms
 from ..objects.watching import watches
 from .parts import Parts
+from .polls import POLLING
 from .spool import Hints, Live, ShelfRow
 from .waits import leaves_of
 
@@ -88,6 +89,8 @@ class Shelving:
         if trigger is not None and any(isinstance(leaf, OnAdvice) for leaf in leaves_of(trigger)):
             found = (*found, ADVICE_TOPIC)
         due_ms = self.parts.spool.life_ms_of(live, min(dues))
+        if dormancy.reason.startswith(POLLING):  # one that is parked or stuck has open runs too, and polls no more
+            due_ms = min(due_ms, self.parts.polls.next_life_ms(live) or due_ms)
         if due_ms <= self.parts.timeline.life_ms:
             due_ms = self.parts.timeline.life_ms + LOOK_AGAIN_MS
         if dormancy.reason.startswith("nondeterminism") or dormancy.reason.startswith("no app here"):
@@ -115,7 +118,9 @@ class Shelving:
             if due_ms is not None and due_ms > age_ms:
                 dues.append(due_ms)
         dues = [max([due_ms, *self._rest_age_ms(live, age_ms)]) for due_ms in dues]
-        return self.parts.spool.life_ms_of(live, min(dues)) if dues else None
+        found = [self.parts.spool.life_ms_of(live, min(dues))] if dues else []
+        poll_ms = self.parts.polls.next_life_ms(live)
+        return min(found if poll_ms is None else [*found, poll_ms], default=None)
 
 
 def trigger_of(tree: bytes) -> Trigger | None:

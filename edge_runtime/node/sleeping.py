@@ -58,23 +58,27 @@ class Sleeping:
         self.custody = custody
         self.waiting = Waiting(parts, judgement)
 
-    def reenter(self, live: Live, age_ms: int, by: Trigger | None = None) -> None:
+    def reenter(self, live: Live, age_ms: int, by: Trigger | None = None, why: str = "") -> None:
         """Say once per sleep that the object woke, and by what, before the first thing it then does.
 
         What counts or names entries is said also while steps run, for the record is where their ids stand.
+
+        Args:
+            why: instead of what holds of the sleep's trigger.
         """
         dormancy = live.state.content.dormancy
         if live.made or (dormancy is None and not names_entries(by)):
             return
-        triggers = self.waiting.why_awake(live, by, age_ms) or ("looked at again",)
+        triggers = (why,) if why else self.waiting.why_awake(live, by, age_ms) or ("looked at again",)
         digest = self.judgement.snapshot_digest(live, age_ms)
         live.made.append(make(Kind.REENTERED, b.Empty(), b.ReenteredSealed(triggers, digest)))
         self.parts.note(Stage.WOKEN, live, by=", ".join(triggers))
 
-    def sleep(self, live: Live, body: Body, blocked: list[Blocked], age_ms: int) -> None:
+    def sleep(
+        self, live: Live, body: Body, blocked: list[Blocked], polled: tuple[list[Trigger], list[str]], age_ms: int
+    ) -> None:
         """Append `dormant` with everything that can end the sleep, unless that is what stands there already."""
-        leaves: list[Trigger] = []
-        reasons: list[str] = []
+        leaves, reasons = polled
         timers = body.timers()
         if timers:
             leaves.append(After(timers[0].due_age_ms))
@@ -95,7 +99,7 @@ class Sleeping:
         if live.loops >= LOOPS_STUCK and not has_progress(live.made):
             self.stick(live, age_ms)
             return
-        if not leaves:
+        if not leaves and not reasons:
             reasons.append("nothing to wait for: the handler awaits something that nobody will complete")
         self.write_dormant(live, leaves, "; ".join(dict.fromkeys(reasons)), age_ms)
         live.hints = self.waiting.hints(live, body, leaves, age_ms)

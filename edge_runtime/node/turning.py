@@ -1,8 +1,9 @@
 """Going on with one object: replay, take what is there, release what may run, else sleep. All inside one turn.
 
 The order is fixed, so that two devices with equal state, policy, snapshot and seed make equal records: the body is
-resumed by a cancellation first, then fresh advice, then signals in their order, timers by due age, conditions by path;
-then steps are judged in the order of their calls; then, if nothing runs here, the object sleeps or custody is offered.
+resumed by a cancellation first, then fresh advice, then signals in their order, readings of probes, timers by due
+age, conditions by path; then steps are judged in the order of their calls; then, if nothing runs here, the object
+sleeps or custody is offered.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from .effects import Note, Stage
 from .events import StepEnded, StepWithheld
 from .judgement import Go, Judgement, Pause, call_name
 from .parts import Parts
+from .polling import Polling
 from .releasing import deny, executed_body, resumption_of, start_step, stop_abandoned
 from .shelving import Shelving
 from .sleeping import Blocked, Sleeping, rest_of_call
@@ -53,6 +55,9 @@ class Turner:
         self.custody = custody
         self.shelving = shelving
         self.sleeping = Sleeping(parts, judgement, custody)
+        self.polling = Polling(
+            parts, self.sleeping, self._may_poll, self._body_to_poll_for, self.go_on, shelving.put_away
+        )
 
     def go_on(self, live: Live) -> None:
         """Bring an object as far as it goes now, append what that made, and put it away with its next wake."""
@@ -72,6 +77,8 @@ class Turner:
         elif intent is None:
             self._close_body(live)
             self.sleeping.sleep_without_app(live, age_ms)
+        elif self.polling.is_all_that_woke(live, age_ms):
+            self.polling.start_due(live)
         elif not self.sleeping.is_stuck(live, age_ms):
             self._turn_body(live, intent, age_ms)
         if live.made:
@@ -120,16 +127,26 @@ class Turner:
 
     def _call_of(self, live: Live, path: str) -> StepCall | None:
         """Return the call that a step in flight answers, as the body awaits it now; None if nobody does any more."""
+        body = self._body_of(live)
+        return None if body is None else next((call for call in body.steps() if call.path == path), None)
+
+    def _body_of(self, live: Live) -> Body | None:
+        """Return the body as its records leave it; None without an app, or if it cannot be brought so far."""
         intent = self.parts.intent_of(live)
         if intent is None:
             return None
         try:
             age_ms = self.parts.spool.age_ms(live)
-            body = live.body or self._open_body(live, intent, self.judgement.world(live, intent, age_ms))
+            return live.body or self._open_body(live, intent, self.judgement.world(live, intent, age_ms))
         except (Nondeterminism, BodyOverran):
             self._close_body(live)  # `go_on` meets the same again and says so in the object
             return None
-        return next((call for call in body.steps() if call.path == path), None)
+
+    def _may_poll(self, live: Live) -> bool:
+        return self.is_turnable(live) and not live.parked and not self.parts.is_held(live)
+
+    def _body_to_poll_for(self, live: Live) -> Body | None:
+        return self._body_of(live) if self._may_poll(live) else None
 
     # --- May it be turned at all ----------------------------------------------------------------------------------
 
@@ -159,6 +176,9 @@ class Turner:
         return self.is_turnable(live)
 
     def _expire(self, live: Live) -> None:
+        age_ms = self.parts.spool.age_ms(live)
+        self.sleeping.reenter(live, age_ms)
+        live.made.extend(self.parts.polls.flush(live, age_ms))
         self.sleeping.finish(live, b.End.EXPIRED, b"", "the lifetime passed", "Expired")
 
     # --- The body -------------------------------------------------------------------------------------------------
@@ -176,6 +196,7 @@ class Turner:
             self._park(live, "overran: the handler did not give way within its slice", age_ms)
             self.parts.spool.park(live, "overran")
             return
+        self.polling.attend(live, body, age_ms)
         if body.ended is not None:
             self._end_body(live, body, intent, age_ms)
         else:
@@ -264,6 +285,9 @@ class Turner:
             if wait is not None:
                 resumption = Resumption(Resumed.INPUT, wait.path, age_ms, wall_ms, value=item.value)
                 return Taken(b.TookSealed(b.Took.INPUT, item.ref, wait.path), resumption, None)
+        reading = self.polling.resumption(live, body, age_ms, wall_ms)
+        if reading is not None:
+            return Taken(*reading, None)
         if not may_idle:
             return None
         for timer in body.timers():
@@ -301,7 +325,7 @@ class Turner:
             self.custody.capacity.say(live, elsewhere.denied, elsewhere.reason, age_ms)
         if elsewhere is not None and self.custody.offer(live, elsewhere.needs, elsewhere.reason, age_ms):
             return
-        self.sleeping.sleep(live, body, blocked, age_ms)
+        self.sleeping.sleep(live, body, blocked, self.polling.leaves(live, body), age_ms)
 
     # --- Ending ---------------------------------------------------------------------------------------------------
 

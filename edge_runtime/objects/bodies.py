@@ -18,11 +18,13 @@ from ..base.limits import (
     ADVICE_BYTES_MAX,
     ADVICE_CONFIDENCE_MAX,
     ARGUMENTS_BYTES_MAX,
+    CURSOR_BYTES_MAX,
     ERROR_TEXT_BYTES_MAX,
     INTEGER_MAX,
     LIFETIME_MS_MAX,
     LIST_ITEMS_MAX,
     NAME_BYTES_MAX,
+    POLL_UNTIL_BYTES_MAX,
     RESULT_BYTES_MAX,
     SIGNAL_BYTES_MAX,
     TREE_BYTES_MAX,
@@ -80,6 +82,21 @@ class Took(IntEnum):
     CANCEL = 2  # ref: the entry id of the cancel_requested
     CONDITION = 3  # ref: the path of the `until` as UTF-8
     OBJECT = 4  # ref: the id of the object that ended
+    POLL = 5  # ref: the probe's name as UTF-8; the value is that of its newest `polled` record
+
+
+class PollResult(IntEnum):
+    """What the polls of one run came to (`judge.polling`)."""
+
+    NOT_YET = 0
+    SATISFIED = 1
+    ABORTED = 2  # the source is absent: nothing can be said
+    ESCALATED = 3  # it stays absent: an operator is told
+    ENDED = 4  # no poll: nobody waits any more
+
+
+# The last result that this version knows; a later one is carried, not turned.
+POLL_RESULT_LAST = 4
 
 
 # --- Clear parts -------------------------------------------------------------------------------------------------
@@ -239,7 +256,7 @@ class ReenteredSealed(Body, frozen=True):
 class TookSealed(Body, frozen=True):
     """The body was resumed by this one thing; `what` is a `Took`, `path` the waiting call's path (may be empty)."""
 
-    what: Annotated[int, Meta(ge=0, le=4)]
+    what: Annotated[int, Meta(ge=0, le=5)]
     ref: Annotated[bytes, Meta(max_length=512)]
     path: Annotated[str, Meta(max_length=512)]
 
@@ -319,6 +336,31 @@ class DormantSealed(Body, frozen=True):
 
     trigger: Tree
     reason: Text
+
+
+class PolledSealed(Body, frozen=True):
+    """The polls of one probe since the record before: how many, and what the newest of them came to.
+
+    It opens a run of polls with the same `result`, due by (`since_age_ms`, `least_ms`, `most_ms`) and judged by `until`
+    (canonical CBOR of a condition's tree, empty for a change). `polls` were made
+    since the record before, `missed` were due and not made; lower bounds unless `is_exact`. `value` is the canonical
+    CBOR of the newest good reading on record, empty for that of the record before; `cursor` where the source is read
+    on.
+    """
+
+    path: Path
+    probe: Name
+    result: Annotated[int, Meta(ge=0, le=31)]
+    value: Value
+    cursor: Annotated[bytes, Meta(max_length=CURSOR_BYTES_MAX)]
+    since_age_ms: Unsigned
+    least_ms: Annotated[int, Meta(ge=1, le=LIFETIME_MS_MAX)]
+    most_ms: Annotated[int, Meta(ge=1, le=LIFETIME_MS_MAX)]
+    until: Annotated[bytes, Meta(max_length=POLL_UNTIL_BYTES_MAX)]
+    polls: Unsigned
+    missed: Unsigned
+    is_exact: bool
+    error: Text
 
 
 class PublishedSealed(Body, frozen=True):

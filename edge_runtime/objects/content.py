@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from . import bodies as b
 from .attempts import Spending, StepMemory
+from .polled import PollMemory
 from .refining import Asked
 from .script import Script
 
@@ -71,6 +72,7 @@ class Content(Struct):
     taken: dict[bytes, None] = field(default_factory=dict)
     steps: dict[str, StepMemory] = field(default_factory=dict)
     published: dict[str, bytes] = field(default_factory=dict)
+    polls: dict[str, PollMemory] = field(default_factory=dict)  # by the probe's name
     dormancy: Dormancy | None = None
     finish: Finish | None = None
     attempts: int = 0

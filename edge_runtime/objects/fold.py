@@ -23,6 +23,7 @@ from .incapacity import Incapacities
 from .intents import lineage_by_name, lineage_of_child
 from .kinds import Kind
 from .loops import loops_after
+from .polled import after
 from .records import SHAPES, Record, read_clear, read_sealed
 from .refining import LEAVE_PREFIX, Asked, leave_name
 from .script import Resumed, Resumption, Script
@@ -123,6 +124,7 @@ class ObjectState:
                 self.units.to_plain(),
                 [[item.ref, item.about, item.subject, item.binds] for item in self.incapacities.all()],
                 [[i.ref, i.topic, i.proposal, i.confidence, i.based_on, i.expires_age_ms] for i in self.advice],
+                {probe: [m.path, int(m.result), m.value, m.cursor, m.polls, m.missed] for probe, m in c.polls.items()},
             ]
         )  # fmt: skip
 
@@ -236,6 +238,10 @@ class ObjectState:
             case b.DormantSealed():
                 assert isinstance(clear, b.DormantClear)
                 c.dormancy = Dormancy(body.trigger, body.reason, clear.expires_age_ms, entry.age_ms)
+            case b.PolledSealed() if body.result > b.POLL_RESULT_LAST:
+                c.is_opaque = True
+            case b.PolledSealed():
+                c.polls[body.probe] = after(c.polls.get(body.probe), body, entry.age_ms)
             case b.DeniedSealed() if body.is_final:
                 self._resume(entry, Resumed.STEP, body.path, outcome=6, error=body.rule, error_type="Refused")
             case b.RefinedSealed():
@@ -247,6 +253,7 @@ class ObjectState:
                 c.script = Script(body.run, body.state, entry.age_ms, entry.wall_ms, c.asked.copy())
                 c.steps.clear()
                 c.denials.clear()
+                c.polls = {probe: memory.closed() for probe, memory in c.polls.items()}
             case b.TerminatedSealed():
                 assert isinstance(clear, b.TerminatedClear)
                 c.finish = Finish(
@@ -320,6 +327,12 @@ class ObjectState:
                 self._resume(entry, Resumed.CONDITION, body.path)
             case b.Took.OBJECT:
                 self._resume(entry, Resumed.OBJECT, body.path)
+            case b.Took.POLL:
+                probe = body.ref.decode("utf-8", "replace")
+                memory = c.polls.get(probe)
+                if memory is not None:
+                    c.polls[probe] = memory.closed()
+                self._resume(entry, Resumed.POLL, body.path, value=b"\xf6" if memory is None else memory.value)
 
     def _resume(
         self, entry: Entry, what: Resumed, path: str, value: bytes = b"", fingerprint: bytes = b"",

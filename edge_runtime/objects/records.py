@@ -37,6 +37,7 @@ SHAPES: dict[int, tuple[type[b.Body], type[b.Body] | None]] = {
     Kind.REFINED: (b.Empty, b.RefinedSealed),
     Kind.DENIED: (b.Empty, b.DeniedSealed),
     Kind.DORMANT: (b.DormantClear, b.DormantSealed),
+    Kind.POLLED: (b.Empty, b.PolledSealed),
     Kind.PUBLISHED: (b.Empty, b.PublishedSealed),
     Kind.OFFERED: (b.OfferedClear, None),
     Kind.ACCEPTED: (b.AcceptedClear, None),

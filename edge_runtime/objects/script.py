@@ -22,6 +22,7 @@ class Resumed(Enum):
     CONDITION = "condition"  # an `until` came true
     OBJECT = "object"  # another object ended
     CANCEL = "cancel"
+    POLL = "poll"  # a probe's reading
 
 
 class Resumption(Struct, frozen=True):
@@ -32,7 +33,7 @@ class Resumption(Struct, frozen=True):
         path: the waiting call's path; for a timer the timer's path; empty for a cancellation.
         age_ms: the object's age at the record's entry: the body's clock stands there from now on.
         wall_ms: the wall clock of that entry, for `ctx.now()`.
-        value: canonical CBOR of the result (step, ok) or of the signal's value (input), else empty.
+        value: canonical CBOR of the result (step, ok), the signal's value (input) or the reading (poll), else empty.
         fingerprint: 16 bytes of a step's call, else empty; replay compares it.
         outcome: the number of a step's outcome (`judge.outcomes`), 0 is ok; 0 for the rest.
         error, error_type: of a step that failed for good, else empty.

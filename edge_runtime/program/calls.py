@@ -124,6 +124,26 @@ class AdviceWait(Struct, frozen=True):
     topic: str
 
 
+class PollWait(Struct, frozen=True):
+    """A probe is polled until a reading ends the wait.
+
+    Attributes:
+        probe: name of the probe; what it does is the device's business.
+        least_ms, most_ms: bounds of the interval.
+        since_age_ms: when the wait began.
+        until: canonical CBOR of a condition's tree over the reading's fields; empty for a change.
+        text: the condition as it was written, or `changed`.
+    """
+
+    path: str
+    probe: str
+    least_ms: int
+    most_ms: int
+    since_age_ms: int
+    until: bytes
+    text: str
+
+
 class Timer(Struct, frozen=True):
     """A durable timer; due when the object is that old."""
 
@@ -139,7 +159,7 @@ def may_expire(wait: InputWait | ConditionWait) -> bool:
     return not wait.is_bounded and not wait.path.rpartition("/")[2].startswith("timer:")
 
 
-Wait: TypeAlias = StepCall | InputWait | ConditionWait | AdviceWait
+Wait: TypeAlias = StepCall | InputWait | ConditionWait | AdviceWait | PollWait
 
 
 class Learned(Struct, frozen=True):

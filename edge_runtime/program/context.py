@@ -37,7 +37,9 @@ from .errors import BodyFreed
 from .keyed import State
 from .ledger import Ledger
 from .payloads import decode_payload, encode_payload, result_type_of
+from .polling import PollCalls
 from .refining import RefineCalls
+from .scopes import BodyFuture
 
 T = TypeVar("T")
 Fact: TypeAlias = bool | int | float | str | None
@@ -47,7 +49,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_RETRY = Retry()
 
 
-class Context(AdviceCalls, RefineCalls):
+class Context(AdviceCalls, RefineCalls, PollCalls):
     """The object as its handler sees it. Made by the driver; valid only inside the handler's body."""
 
     __slots__ = ("_randoms", "state")

@@ -25,6 +25,7 @@ from .calls import (
     InputWait,
     Learned,
     Made,
+    PollWait,
     Published,
     Refined,
     Retry,
@@ -56,6 +57,7 @@ __all__ = [
     "Learned",
     "Made",
     "Nondeterminism",
+    "PollWait",
     "Published",
     "Refined",
     "Retry",
@@ -207,6 +209,10 @@ class Body:
     def advice_waits(self) -> tuple[AdviceWait, ...]:
         """Return the awaited advice, in the order of the calls; one wait a topic."""
         return () if self.ended is not None else self._ledger.advice_waits()
+
+    def poll_waits(self) -> tuple[PollWait, ...]:
+        """Return the waits that poll a probe, in the order of their calls; no two poll the same one."""
+        return () if self.ended is not None else self._ledger.poll_waits()
 
     def timers(self) -> tuple[Timer, ...]:
         """Return the pending timers, soonest first; of equal ones the older first."""

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..base.errors import UsageError
-from ..base.limits import PUBLISHED_NAMES_MAX
+from ..base.limits import POLLED_PROBES_MAX, PUBLISHED_NAMES_MAX
 from ..judge.outcomes import Outcome
 from ..objects.script import Resumed, Resumption, Script
 from .calls import (
@@ -24,6 +24,7 @@ from .calls import (
     InputWait,
     Learned,
     Made,
+    PollWait,
     Published,
     Refined,
     Start,
@@ -79,6 +80,7 @@ class Ledger:
         self._past: dict[str, Resumed] = {}
         self._promises: dict[str, bytes] = {}
         self._published_names: dict[str, None] = {}
+        self._probes: dict[str, None] = {}
         self._made: list[Made] = []
 
     # --- The context asks -------------------------------------------------------------------------------------
@@ -106,6 +108,19 @@ class Ledger:
         else:
             self._pending[asked.path] = Pending(asked, future, is_promise)
         return future
+
+    def ask_poll(self, asked: PollWait) -> BodyFuture:
+        """Register a wait that polls.
+
+        Raises:
+            UsageError: another wait polls that probe, or this run has named too many: each is remembered.
+        """
+        self._probes[asked.probe] = None
+        if len(self._probes) > POLLED_PROBES_MAX:
+            raise UsageError(f"at most {POLLED_PROBES_MAX} probes can be polled in one run: watch fewer")
+        if any(wait.probe == asked.probe for wait in self.poll_waits()):
+            raise UsageError(f"the probe {asked.probe!r} is polled already: let one task poll and share what it reads")
+        return self.ask(asked)
 
     def learn(self, path: str, what: str, read: Callable[[World], bytes]) -> bytes:
         """Return what was read at this path: from its record, or now and for the records."""
@@ -218,6 +233,9 @@ class Ledger:
             case InputWait() | ConditionWait() if what is Resumed.TIMER and may_expire(asked):
                 if not future.done():
                     future.set_exception(TimeoutError(f"{_describe(asked)}: the sleep expired"))
+            case PollWait() if what is Resumed.POLL:
+                if not future.done():
+                    future.set_result(_value_of(resumption.value))
             case _:
                 raise self.differ(_recorded(resumption), _describe(asked))
 
@@ -304,6 +322,12 @@ class Ledger:
         waits = self._pending.values()
         return tuple(pending.asked for pending in waits if isinstance(pending.asked, AdviceWait))
 
+    def poll_waits(self) -> tuple[PollWait, ...]:
+        """Return the waits that poll, in the order of their calls."""
+        self._drop_abandoned_waits()
+        waits = self._pending.values()
+        return tuple(pending.asked for pending in waits if isinstance(pending.asked, PollWait))
+
     def take_made(self) -> list[Made]:
         """Return what is to be recorded, in order, and forget it."""
         made, self._made = self._made, []
@@ -334,6 +358,7 @@ KIND: dict[type, Resumed] = {
     InputWait: Resumed.INPUT,
     ConditionWait: Resumed.CONDITION,
     AdviceWait: Resumed.CONDITION,
+    PollWait: Resumed.POLL,
 }
 VERBS = {
     Resumed.STEP: "run",
@@ -342,6 +367,7 @@ VERBS = {
     Resumed.TIMER: "timer",
     Resumed.OBJECT: "wait for object",
     Resumed.CANCEL: "cancellation",
+    Resumed.POLL: "poll",
 }
 
 

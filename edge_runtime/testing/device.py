@@ -52,6 +52,9 @@ class DevicePlan(Struct, frozen=True):
 class Device:
     """One device of a world: what a person could ask of it, and the node itself for checkers."""
 
+    # What its probes read, by name: a reading (a map), or the lines of a log. One that is not here has no source.
+    probes: dict[str, Any]
+
     def __init__(
         self, plan: DevicePlan, apps: Sequence[App], key: SigningKey, timetable: Timetable, chance: Random,
         ask: Callable[[Device, c.Command], Any],
@@ -69,6 +72,7 @@ class Device:
         self.inbox: deque[e.Event] = deque()
         self.alarm_ms: int | None = None  # in the world's time
         self.turns = 0
+        self.probes = {}
         self.boots = 0
         self.lives = 0  # processes so far; what an older one started is ignored
         self.boot_offset_ms = chance.randrange(DAY_MS)

@@ -15,7 +15,8 @@ from ..node import commands as c
 from ..node import events as e
 from ..node.authority import is_in_force
 from ..node.effects import (
-    Answer, AskAdvisor, Close, Effect, MembershipChanged, Note, ResultWaits, Send, StartStep, StopStep, Turn,
+    Answer, AskAdvisor, Close, Effect, MembershipChanged, Note, ResultWaits, Send, StartProbe, StartStep,
+    StopStep, Turn,
 )  # fmt: skip
 from ..node.store import StoreFailed
 from ..node.turns import run_turn
@@ -24,6 +25,7 @@ from ..program.app import App
 from ..program.errors import Failure
 from .device import Device, DevicePlan
 from .links import Links
+from .probes import answer_probe
 from .steps import ask_advisor, run_step
 from .timetable import Timetable
 
@@ -208,6 +210,9 @@ class World:
                 self._ask_advisor(device, effect)
             case StopStep():
                 pass  # it ran when it was released; its outcome comes when its duration is over
+            case StartProbe():
+                answered = answer_probe(device.probes, effect)
+                self._timetable.at(self.now_ms, partial(device.post, device.lives, answered))
             case Answer():
                 if effect.is_last:
                     self._answers[effect.ticket] = effect

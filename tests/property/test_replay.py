@@ -31,6 +31,7 @@ LEAVES = st.one_of(
     st.tuples(st.just("sleep"), DELAYS),
     st.tuples(st.just("signals"), WORDS, st.integers(min_value=1, max_value=2)),
     st.tuples(st.just("promise"), WORDS, DELAYS),
+    st.tuples(st.just("poll"), WORDS, DELAYS),
     st.tuples(st.just("fact"), WORDS),
     st.tuples(st.just("make")),
 )
@@ -55,6 +56,8 @@ MISSION: list[Any] = [
     ["queue", ["step", "send", "1"], ["signals", "go", 2], ["step", "send", "2"], ["signals", "go", 1]],
     ["gather", ["wait_for", 40, ["step", "slow", "a"]], ["wait_for", 0, ["step", "never", "b"]], ["make"]],
     ["wait_for", 25, ["seq", ["step", "one", "1"], ["gather", ["step", "two", "2"], ["fact", "f"]]]],
+    ["gather", ["poll", "door", 60], ["poll", "door", 60], ["wait_for", 9, ["poll", "tank", 90]], ["step", "s", "1"]],
+    ["poll", "door", 60],
     ["promise", "approval", 100],
 ]
 

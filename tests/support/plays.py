@@ -142,6 +142,11 @@ class Theatre:
             case ["policy", name, *rules]:
                 self.world.device(name).set_policy(_policy_of(" ".join(rules)))
                 self.world.run()
+            case ["probe", name, probe, "gone"]:
+                del self.world.device(name).probes[probe]
+            case ["probe", name, probe, *fields]:
+                reading = dict(field.split("=", 1) for field in fields)
+                self.world.device(name).probes[probe] = {key: _value_of(value) for key, value in reading.items()}
             case ["step", name, "takes", length]:
                 self.world.takes(name, ms=duration_ms(length))
             case ["step", name, "fails", *errors]:
@@ -268,6 +273,8 @@ def _judged(fields: dict[str, Any]) -> str:
             return f"judged(claimed {number}: {reason})"
         case {"custody": what}:
             return f"judged(custody {what})"
+        case {"escalated": what}:
+            return f"judged(escalated: {what})"
         case {"ended": end}:
             return f"judged(termination: {end})"
         case _:

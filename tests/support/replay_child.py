@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from edge_runtime import App, Context, StepFailed
+from edge_runtime.base.errors import UsageError
 from edge_runtime.judge.outcomes import Outcome
 from edge_runtime.objects.codec import encode_value
 from edge_runtime.objects.script import Resumed, Resumption, Script
@@ -202,6 +203,18 @@ async def _promise(ctx: Context, rest: list[Any], seen: list[Any]) -> Any:
     return value
 
 
+async def _poll(ctx: Context, rest: list[Any], seen: list[Any]) -> Any:
+    """Poll one probe, perhaps with a timeout; a second wait on the same probe is told that it is polled."""
+    try:
+        value = await ctx.poll(rest[0], every=1, timeout=rest[1] / 1_000)
+    except TimeoutError:
+        value = "late"
+    except UsageError:
+        value = "polled already"
+    seen.append(["poll", value])
+    return value
+
+
 async def _fact(ctx: Context, rest: list[Any], seen: list[Any]) -> Any:
     value = await ctx.fact(rest[0], default=0)
     seen.append(["fact", value])
@@ -233,6 +246,7 @@ ACTS: dict[str, Callable[[Context, list[Any], list[Any]], Any]] = {
     "sleep": _sleep,
     "signals": _signals,
     "promise": _promise,
+    "poll": _poll,
     "fact": _fact,
     "make": _make,
 }
@@ -347,6 +361,9 @@ class Bench:
         for timer in body.timers()[:1]:
             due_ms = max(age_ms, timer.due_age_ms)
             found.append(Resumption(Resumed.TIMER, timer.path, due_ms, self.script.wall_ms + due_ms))
+        for poll in body.poll_waits():
+            value = encode_value({"size": len(self.script.resumptions)})
+            found.append(Resumption(Resumed.POLL, poll.path, age_ms, wall_ms, value))
         for wait in body.condition_waits():
             found.append(Resumption(Resumed.CONDITION, wait.path, age_ms, wall_ms))
         return found
@@ -369,6 +386,7 @@ class Bench:
             sorted(body.abandoned_steps()),
             [[wait.path, wait.name] for wait in body.input_waits()],
             [[wait.path, wait.text] for wait in body.condition_waits()],
+            [[wait.path, wait.probe, wait.since_age_ms] for wait in body.poll_waits()],
             [[timer.path, timer.due_age_ms] for timer in body.timers()],
             None if ended is None else [type(ended).__name__, *_plain(ended)],
         ]

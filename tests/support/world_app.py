@@ -89,6 +89,12 @@ def make_app(doings: Doings) -> App:
         await ctx.until("door.open == True")
         return bool(await ctx.run("ring", doings.act, "ring", True))
 
+    @app.intent("watch")
+    async def watch(ctx: Context, until: str = "changed", timeout: int = 604_800) -> Any:
+        reading = await ctx.poll("door", every=(60, 3_600), timeout=timeout, until=until)
+        await ctx.run("tell", doings.act, "tell")
+        return reading
+
     @app.intent("pair")
     async def pair(ctx: Context) -> list[Any]:
         both = await asyncio.gather(

@@ -118,7 +118,7 @@ def test_the_maps_have_the_fields_of_the_code(title: str, shape: type[Struct]) -
         assert f"| `{field.name}` | {type_text(field.type)} | {needed} |" in section(title), field.name
 
 
-@pytest.mark.parametrize("numbers", [Trust, Outcome, b.EffectClass, b.End, b.Took, m.Refusal], ids=lambda e: e.__name__)
+@pytest.mark.parametrize("numbers", [Trust, Outcome, b.EffectClass, b.End, b.Took, b.PollResult, m.Refusal], ids=lambda e: e.__name__)
 def test_every_numbered_word_stands_on_the_page(numbers: type[Trust]) -> None:
     for member in numbers:
         assert f"{int(member)} {member.name.lower().replace('_', ' ')}" in WORDS, member

@@ -38,6 +38,7 @@ SAMPLES = [
     make(Kind.UNIT, b.Empty(), b.UnitSealed("search", "b17", 2, 1_000, b"\x01")),
     make(Kind.REFINED, b.Empty(), b.RefinedSealed("p", b"b" * 16, b"a" * 16, b"\x80", "battery")),
     make(Kind.DENIED, b.Empty(), b.DeniedSealed("p", True, "rule", b"h" * 16, "peer")),
+    make(Kind.POLLED, b.Empty(), b.PolledSealed("p", "disk", 2, b"", b"c", 1, 2, 3, b"", 4, 5, False, "gone")),
 ]  # fmt: skip
 
 

@@ -169,7 +169,10 @@ def test_a_fact_that_the_policy_does_not_wait_for_cannot_alter_a_refusal(
 def test_until_the_next_look_time_alone_alters_no_verdict(
     policy: Policy, intent: str, view: Snapshot, later_ms: int
 ) -> None:
-    due_ms = policy.decide(Call(intent), view, view.by_time()).until_age_ms
+    verdict = policy.decide(Call(intent), view, view.by_time())
+    if verdict.is_allowed:
+        return  # it runs now: nobody sleeps until a look
+    due_ms = verdict.until_age_ms
     if due_ms is not None:
         later_ms = min(later_ms, due_ms - 1 - view.age_ms)
     # Facts keep their ages: only the object's age and the wall clock move.

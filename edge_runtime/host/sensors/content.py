@@ -28,6 +28,8 @@ def read_content(name: str, data: bytes) -> dict[str, Value]:
         value = msgspec.json.decode(text)
     except msgspec.DecodeError:
         value = text
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if isinstance(value, dict):
         members = {f"{name}.{word_of(key)}": item for key, item in value.items() if _is_value(item)}
         if not 0 < len(members) <= FACT_FIELDS_MAX:

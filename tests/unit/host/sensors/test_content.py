@@ -24,7 +24,7 @@ def test_a_number_a_text_and_json_are_told_apart_by_content(data: bytes, values:
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b" \n", b"null", b"[1]", b"{}", b"\xff", b"x" * (FACT_CONTENT_BYTES_MAX + 1),
+        b"", b" \n", b"null", b"[1]", b"{}", b"\xff", b"[" * 4_000, b"x" * (FACT_CONTENT_BYTES_MAX + 1),
         ("{" + ",".join(f'"k{number}":1' for number in range(FACT_FIELDS_MAX + 1)) + "}").encode(),
     ],
 )  # fmt: skip

@@ -296,8 +296,8 @@ class Node:
         parts = self.parts
         self._say_advert()
         dead = parts.store.run(
-            "SELECT object, path, attempt, try_number, fingerprint, effect, released_ms FROM releases "
-            "ORDER BY object, path"
+            "SELECT object, path, attempt, try_number, fingerprint, effect, released_ms, verdict, attempts_max "
+            "FROM releases ORDER BY object, path"
         ).fetchall()
         # No step of this process runs yet. What a rebuild has loaded already took the dead ones for running.
         parts.store.run("DELETE FROM releases")
@@ -329,9 +329,9 @@ class Node:
         memory = live.state.content.steps.get(path)
         deaths = 1 + (memory.deaths if memory is not None else 0)
         body = b.ExecutedSealed(
-            bytes(flight.attempt), flight.try_number, path, bytes(flight.fingerprint), flight.effect, "", "", "",
-            int(Outcome.CRASHED), False, b"", f"the process ended during this step (deaths {deaths})", "ProcessDeath",
-            0, None, 1, "",
+            bytes(flight.attempt), flight.try_number, path, bytes(flight.fingerprint), flight.effect, "", "",
+            flight.verdict, int(Outcome.CRASHED), False, b"", f"the process ended during this step (deaths {deaths})",
+            "ProcessDeath", 0, None, 1, "",
         )  # fmt: skip
         live.made.append(make(Kind.EXECUTED, b.Empty(), body))
         self.parts.pen.write_turn(live, self.parts.spool.age_ms(live))

@@ -127,9 +127,12 @@ class Parts(Struct):
         live.flights[path] = flight
         self.touched[live.object] = None
         self.store.run(
-            "INSERT OR REPLACE INTO releases VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (live.row, path, flight.attempt, flight.try_number, flight.fingerprint, flight.effect, flight.released_ms),
-        )
+            "INSERT OR REPLACE INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                live.row, path, flight.attempt, flight.try_number, flight.fingerprint, flight.effect,
+                flight.released_ms, flight.verdict, flight.attempts_max,
+            ),
+        )  # fmt: skip
 
     def forget_flight(self, live: Live, path: str) -> None:
         """The step came back."""

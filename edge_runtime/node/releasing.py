@@ -21,7 +21,7 @@ def start_step(parts: Parts, live: Live, go: Go) -> None:
     memory = live.state.content.steps.get(call.path)
     try_number = 1 + (memory.tries if memory is not None else 0)
     flight = Flight(
-        call.attempt, try_number, call.fingerprint, int(call.effect), parts.timeline.life_ms, False,
+        call.attempt, try_number, call.fingerprint, int(call.effect), parts.timeline.life_ms,
         go.verdict.describe()[:1000], 0 if limits is None else limits.attempts or 0,
     )  # fmt: skip
     parts.keep_flight(live, call.path, flight)

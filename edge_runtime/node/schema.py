@@ -9,7 +9,14 @@ is the object's id. Source: ours; measured in `docs/benchmarks.md`.
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# What brings a spool of an older version to the next one: version -> statements, in one transaction.
+UPGRADES: dict[int, str] = {
+    1: """
+    ALTER TABLE releases ADD COLUMN verdict TEXT NOT NULL DEFAULT '';
+    ALTER TABLE releases ADD COLUMN attempts_max INTEGER NOT NULL DEFAULT 0;
+    """,
+}
 
 SOURCE = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -24,7 +31,8 @@ CREATE TABLE grants (id BLOB PRIMARY KEY, raw BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE fleets (root BLOB PRIMARY KEY, name TEXT NOT NULL, own_grant BLOB NOT NULL, n INTEGER NOT NULL);
 CREATE TABLE releases (
     object INTEGER NOT NULL, path TEXT NOT NULL, attempt BLOB NOT NULL, try_number INTEGER NOT NULL,
-    fingerprint BLOB NOT NULL, effect INTEGER NOT NULL, released_ms INTEGER NOT NULL, PRIMARY KEY (object, path)
+    fingerprint BLOB NOT NULL, effect INTEGER NOT NULL, released_ms INTEGER NOT NULL,
+    verdict TEXT NOT NULL DEFAULT '', attempts_max INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (object, path)
 ) WITHOUT ROWID;
 CREATE TABLE keyed_state (scope TEXT, name TEXT, value BLOB NOT NULL, PRIMARY KEY (scope, name)) WITHOUT ROWID;
 CREATE TABLE set_facts (

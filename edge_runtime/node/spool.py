@@ -44,7 +44,7 @@ UPDATE_SHELF = (
 class Flight(Struct):
     """One try of a step that the host of this process is running; kept in the store until its outcome comes.
 
-    `verdict` and `attempts_max` (0: none) are what policy said of it; they die with the process, as the try does.
+    `verdict` and `attempts_max` (0: none) are what policy said of it.
     """
 
     attempt: bytes
@@ -52,9 +52,9 @@ class Flight(Struct):
     fingerprint: bytes
     effect: int
     released_ms: int
-    is_abandoned: bool = False
     verdict: str = ""
     attempts_max: int = 0
+    is_abandoned: bool = False
 
 
 class Shelved(Struct, frozen=True):
@@ -155,7 +155,8 @@ class Spool:
             return None
         live = Live(found[0], self._load_state(found[0], object_id), found[1], bool(found[2]), found[3])
         for path, *fields in self.store.run(
-            "SELECT path, attempt, try_number, fingerprint, effect, released_ms FROM releases WHERE object = ?",
+            "SELECT path, attempt, try_number, fingerprint, effect, released_ms, verdict, attempts_max "
+            "FROM releases WHERE object = ?",
             (live.row,),
         ).fetchall():
             live.flights[path] = Flight(*fields)

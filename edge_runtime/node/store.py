@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..base.errors import EdgeError, Exit, UsageError
-from .schema import DERIVED, DERIVED_TABLES, HAPPENED, PACING, SCHEMA_VERSION, SOURCE, VIEWS
+from .schema import DERIVED, DERIVED_TABLES, HAPPENED, PACING, SCHEMA_VERSION, SOURCE, UPGRADES, VIEWS
 
 
 class StoreFailed(EdgeError):
@@ -63,6 +63,8 @@ class Store:
                 connection.executescript(
                     f"BEGIN; {SOURCE} {DERIVED} {PACING} {VIEWS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
                 )
+            for older in range(version, SCHEMA_VERSION) if version else ():
+                connection.executescript(f"BEGIN; {UPGRADES[older]} PRAGMA user_version = {older + 1}; COMMIT;")
             connection.execute(HAPPENED)
         except sqlite3.DatabaseError as error:
             raise UsageError(

@@ -88,8 +88,8 @@ def test_steps_that_wait_for_a_thread_do_not_run_under_a_policy_that_is_gone(tmp
         reload(daemon, REJECT, state)
         ends = [daemon.ask("wait", object=f"n{number}")["end"] for number in range(4)]
         assert ends == ["completed"] * 4
-        for number in range(4, 8):
-            wait_until(lambda: "not now" in str(daemon.ask("show", object=f"n{number}")["reason"]), 20, "the refusal")
+        names = [f"n{number}" for number in range(4, 8)]
+        wait_until(lambda: all("not now" in str(daemon.ask("show", object=n)["reason"]) for n in names), 20, "refusals")
         assert sorted(ran(tmp_path)) == [f"n{number} 3" for number in range(4)]
         kinds = [row["kind"] for row in daemon.ask("trace", object="n7")]
         assert kinds == ["created", "denied", "dormant"]

@@ -159,6 +159,20 @@ def change_on_release(world: World, base: Device, policy: Policy) -> None:
     world.watchers.append(watch)
 
 
+def test_a_try_that_its_process_did_not_survive_keeps_its_verdict() -> None:
+    """Behaviour: 1.5, 2.4: who permitted it is asked most of all when it did not come back."""
+    world, base, _ = make_world(SMALL)
+    base.fact("battery.percent", 20)
+    world.takes("upload", seconds=3)
+    base.submit("send", name="one")
+    world.run(seconds=1)
+    world.crash("base")
+    world.run(minutes=5)
+    first, second = bodies(base, "one", "executed")
+    assert first["error_type"] == "ProcessDeath"
+    assert first["verdict"] == second["verdict"] and first["verdict"].startswith("constrain: small while low [max_by")
+
+
 def test_a_policy_that_changes_before_the_step_runs_keeps_it_from_running() -> None:
     """Behaviour: 2.8. The verdict permitted, the gate refuses: `denied`, nothing ran, no try is counted."""
     world, base, sent = make_world(PERMIT)

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from edge_runtime.base.errors import UsageError
-from edge_runtime.node.schema import DERIVED_TABLES, SCHEMA_VERSION
+from edge_runtime.node.schema import DERIVED_TABLES, SCHEMA_VERSION, UPGRADES
 from edge_runtime.node.store import Store, StoreFailed
 
 
@@ -31,6 +31,27 @@ def test_a_file_that_is_no_database_is_refused(tmp_path) -> None:  # type: ignor
     with pytest.raises(UsageError, match="cannot be opened"):
         Store.open(connect(str(path)))
     assert path.read_bytes() == b"this was a spool once" * 100
+
+
+def test_a_spool_of_the_first_schema_is_brought_up_to_this_one_and_keeps_what_it_holds() -> None:
+    """Behaviour: 18.6."""
+    connection = connect()
+    Store.open(connection).set_meta("name", "base")
+    for column in ("verdict", "attempts_max"):
+        connection.execute(f"ALTER TABLE releases DROP COLUMN {column}")
+    connection.execute("INSERT INTO releases VALUES (1, 'p', x'00', 2, x'01', 1, 5)")
+    connection.execute("PRAGMA user_version = 1")
+    store = Store.open(connection)
+    assert store.run("SELECT * FROM releases").fetchall() == [(1, "p", b"\x00", 2, b"\x01", 1, 5, "", 0)]
+    assert store.get_meta("name") == "base"
+    assert store.run("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    fresh = Store.open(connect())
+    columns = "SELECT name FROM pragma_table_info('releases')"
+    assert store.run(columns).fetchall() == fresh.run(columns).fetchall()
+
+
+def test_every_older_schema_has_its_way_up() -> None:
+    assert sorted(UPGRADES) == list(range(1, SCHEMA_VERSION))
 
 
 def test_opening_twice_keeps_what_is_there() -> None:

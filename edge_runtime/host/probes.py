@@ -67,8 +67,8 @@ class Probes:
 
     async def _answer(self, start: StartProbe) -> None:
         probe = self._by_name.get(start.probe)
-        if probe is None:
-            error = f"no probe named {start.probe!r} is in this device's configuration"
+        if start.refusal or probe is None:
+            error = start.refusal or f"no probe named {start.probe!r} is in this device's configuration"
             self._tell(ProbeAnswered(start.object, start.probe, start.number, error=error))
             return
         await self._places.acquire()

@@ -49,6 +49,17 @@ class Authority:
             return replace(verdict, effect=Effect.DEFER, constraint=None, why=error.message), call
         return replace(verdict, why=changes or bounds.describe()), call
 
+    def rule_on_probe(self, live: Live, probe: str, view: Snapshot) -> Verdict:
+        """Return the verdict on looking at a probe: to rules a step of its name that observes and has no arguments.
+
+        A constraint has nothing to narrow in it, and defers if it names an argument.
+        """
+        asked = replace(self._asked(live)[0], step=probe, effect="observe")
+        verdict = self.policy.decide(asked, view, view.by_time())
+        if verdict.constraint is not None and verdict.constraint.arguments:
+            return replace(verdict, effect=Effect.DEFER, constraint=None)
+        return verdict
+
     def rule_on_object(self, live: Live, view: Snapshot) -> Verdict:
         """Return the verdict on an object of which no step is known: rules that read the step are unknown."""
         asked, _ = self._asked(live)

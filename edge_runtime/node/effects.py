@@ -78,12 +78,14 @@ class StartProbe(Struct, frozen=True):
         probe: a name of the configuration, or a built-in one; an unknown one is answered with an error.
         number: the answer names it.
         cursor: where the source is read on, as an earlier answer gave it; empty at its beginning.
+        refusal: why policy does not let it be looked at; then nothing is, and this is the answer's error.
     """
 
     object: bytes
     probe: str
     number: int
     cursor: bytes
+    refusal: str = ""
 
 
 class Answer(Struct, frozen=True):

@@ -139,6 +139,13 @@ class Judgement:
         view = self.snapshot(live, self.parts.spool.age_ms(live))
         return self.authority.rule_on_object(live, view).effect is Effect.REJECT
 
+    def probe_refusal(self, live: Live, probe: str) -> str:
+        """Return why policy does not let a probe be looked at for an object, or nothing."""
+        view = self.snapshot(live, self.parts.spool.age_ms(live))
+        verdict = self.authority.rule_on_probe(live, probe, view)
+        word = "refused" if verdict.effect is Effect.REJECT else "deferred"
+        return "" if verdict.is_allowed else f"{word} by policy: {verdict.rule}"
+
     def judge_step(self, live: Live, intent: Intent, call: StepCall, age_ms: int) -> StepDecision:
         """Decide on one waiting step; a step that may run is counted as started at its destination."""
         view = self.snapshot(live, age_ms)

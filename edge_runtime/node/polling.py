@@ -49,11 +49,13 @@ class Polling:
         body_of: returns an object's body, replayed if need be; None if it may not be turned now.
         may_turn: says whether it may.
         go_on: goes on with an object in the same turn; `put_away`: only brings its derived rows up to date.
+        refusal_of: says why policy does not let a probe be looked at for an object, or nothing.
     """
 
     def __init__(
         self, parts: Parts, sleeping: Sleeping, may_turn: Callable[[Live], bool],
         body_of: Callable[[Live], Body | None], go_on: Callable[[Live], None], put_away: Callable[[Live], None],
+        refusal_of: Callable[[Live, str], str],
     ) -> None:  # fmt: skip
         self.parts = parts
         self.polls = parts.polls
@@ -62,6 +64,7 @@ class Polling:
         self.body_of = body_of
         self.go_on = go_on
         self.put_away = put_away
+        self.refusal_of = refusal_of
 
     # --- Without the body -----------------------------------------------------------------------------------------
 
@@ -142,8 +145,11 @@ class Polling:
         number = self.polls.begin(live, wait)
         self.parts.touched[live.object] = None
         self.parts.effects.append(
-            StartProbe(live.object, wait.probe, number, b"" if memory is None else memory.cursor)
-        )
+            StartProbe(
+                live.object, wait.probe, number, b"" if memory is None else memory.cursor,
+                self.refusal_of(live, wait.probe),
+            )
+        )  # fmt: skip
 
     def resumption(
         self, live: Live, body: Body, age_ms: int, wall_ms: int

@@ -56,7 +56,8 @@ class Turner:
         self.shelving = shelving
         self.sleeping = Sleeping(parts, judgement, custody)
         self.polling = Polling(
-            parts, self.sleeping, self._may_poll, self._body_to_poll_for, self.go_on, shelving.put_away
+            parts, self.sleeping, self._may_poll, self._body_to_poll_for, self.go_on, shelving.put_away,
+            judgement.probe_refusal,
         )
 
     def go_on(self, live: Live) -> None:

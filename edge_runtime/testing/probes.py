@@ -12,6 +12,8 @@ from ..objects.codec import encode_value
 
 def answer_probe(probes: Mapping[str, Any], start: StartProbe) -> ProbeAnswered:
     """Return what a probe of a device reads now."""
+    if start.refusal:
+        return ProbeAnswered(start.object, start.probe, start.number, error=start.refusal)
     source = probes.get(start.probe)
     if source is None:
         return ProbeAnswered(start.object, start.probe, start.number, error=f"no source for {start.probe} here")

@@ -151,3 +151,11 @@ async def test_stopping_ends_commands_at_once(bench: Bench) -> None:
 async def test_a_command_sees_no_terminal_and_no_input() -> None:
     reading: Any = await run_command([sys.executable, "-c", "import sys; print(repr(sys.stdin.read()))"])
     assert reading.fields["out"] == "''" and os.isatty(0) in (True, False)
+
+
+async def test_a_probe_that_policy_refuses_is_not_looked_at(bench: Bench, tmp_path: Path) -> None:
+    """Behaviour: 2.3: the command does not run."""
+    bench.probes.configure([command("/bin/touch", str(tmp_path / "ran"))])
+    bench.probes.start(StartProbe(OBJECT, "it", 1, b"", "refused by policy: no spying"))
+    assert await bench.answer() == ProbeAnswered(OBJECT, "it", 1, error="refused by policy: no spying")
+    assert not (tmp_path / "ran").exists()

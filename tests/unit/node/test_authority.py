@@ -63,6 +63,10 @@ def make_app(sent: Sent) -> App:
     async def send(ctx: Context, note: str = "") -> int:
         return int(await ctx.run("upload", upload, "a.jpg", 5000, retry=Retry(attempts=9)))
 
+    @app.intent("watch")
+    async def watch(ctx: Context) -> Any:
+        return await ctx.poll("door", every=60, until="open == True")
+
     @app.intent("plain")
     async def plain(ctx: Context) -> int:
         return int(await ctx.run("upload", upload, "b.jpg"))
@@ -302,6 +306,24 @@ def test_instructions_in_arguments_and_signals_change_no_verdict() -> None:
     world.run(days=1)
     assert sent.calls == []
     assert kinds(base, "one").count("denied") == 1
+
+
+def test_a_probe_is_looked_at_only_where_policy_lets_it() -> None:
+    """Behaviour: 2.3, 5.4. To rules it is a step of its name that observes; what it would read is not read."""
+    policy = Policy.parse(
+        '[[rule]]\nname = "no spying"\nwhen = \'step.effect == "observe" and step.name == "door"\'\neffect = "reject"\n'
+        '[[rule]]\nname = "rest"\neffect = "permit"\n'
+    )
+    world, base, _ = make_world(policy)
+    base.probes["door"] = {"open": True}
+    base.submit("watch", name="one")
+    world.run(minutes=10)
+    assert base.show("one")["status"] == "dormant"
+    polled = bodies(base, "one", "polled")
+    assert polled[0]["error"] == "refused by policy: no spying" and polled[0]["value"] is None
+    base.set_policy(PERMIT)
+    world.run(hours=2)
+    assert base.show("one")["result"] == {"open": True}
 
 
 # --- Grants ------------------------------------------------------------------------------------------------------------

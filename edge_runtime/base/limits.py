@@ -32,6 +32,7 @@ OBJECT_BYTES_MAX = 16 * MIB
 STEPS_WARN = 1_000  # `status` names the handler
 PUBLISHED_NAMES_MAX = 64
 UNITS_MAX = 1_000  # of one kind of work in one object; their names must also fit one published value
+UNITS_COMPARED_MAX = 64  # units, and devices, compared for one choice: about 4 ms; of more a sample is looked at
 CLAIM_MS_MAX = 7 * DAY_MS
 CLAIMS_EACH_MAX = 64  # of one device at once; more are given back at once
 INPUTS_MAX = 1_000  # signals held by one object; one more is refused where it is made

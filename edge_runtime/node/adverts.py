@@ -23,6 +23,7 @@ class Adverts:
         self.members = members
         self.by_device: dict[bytes, tuple[Advert, bytes, int]] = {}
         self._acceptors: dict[tuple[bytes, int], bool] = {}
+        self._known: dict[bytes, None] = {}
         self.reload()
 
     def reload(self) -> None:
@@ -32,6 +33,7 @@ class Adverts:
         for raw, heard_ms in self.store.run("SELECT raw, heard_ms FROM adverts ORDER BY device").fetchall():
             advert = verify_advert(bytes(raw))
             self.by_device[advert.device] = (advert, bytes(raw), heard_ms)
+        self._known = {raw: None for _, raw, _ in self.by_device.values()}
 
     def keep(self, raw: bytes, life_ms: int, moment: Moment, speaker: bytes) -> Advert | None:
         """Store an advert if it is newer than what is here; return it then.
@@ -43,6 +45,8 @@ class Adverts:
             PeerError: the bytes are not in order, or (`grant`) the device is a member of none of our fleets: whoever
                 gossips it, nothing is offered to it and nobody is told of it.
         """
+        if raw in self._known:
+            return None  # told in every contact: its signature was checked when it came first
         advert = verify_advert(raw)
         if advert.device == self.members.device:
             return None
@@ -85,6 +89,10 @@ class Adverts:
         self.store.run(
             "INSERT OR REPLACE INTO adverts VALUES (?, ?, ?, ?)", (advert.device, advert.counter, raw, life_ms)
         )
+        had = self.by_device.get(advert.device)
+        if had is not None:
+            self._known.pop(had[1], None)
+        self._known[raw] = None
         self.by_device[advert.device] = (advert, raw, life_ms)
 
     def touch(self, device: bytes, life_ms: int) -> None:

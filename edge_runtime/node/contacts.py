@@ -24,7 +24,7 @@ from .incapacity import Capacity
 from .messages import Adverts as AdvertsMessage
 from .messages import Denied, Entries, Head, Heads, Hello, Message, Refuse, Want, encode_message
 from .parts import Parts
-from .reconcile import Reconciler
+from .reconcile import Reconciler, haves
 from .spool import Live
 
 # One message of entries: large enough to fill frames, small enough that a cut loses little.
@@ -173,7 +173,7 @@ class Contacts:
         tops = [item for item in heads if not _has_child(live, item, heads)]
         self._remember(contact, live.object, tuple(tops[-HEADS_TOLD_MAX:]))
         if is_incomplete:
-            self._ask(contact, [Head(live.object, tuple(history.heads[:HEADS_TOLD_MAX]))])
+            self._ask(contact, [Head(live.object, haves(history, self.parts.device))])
 
     def ask_for(self, contact: Contact, object_id: bytes) -> None:
         """Ask for a whole object of which a part came without its beginning."""
@@ -204,7 +204,9 @@ class Contacts:
             if known is not None and entry.id in known:
                 continue
             if live.object not in contact.jobs:
-                self._queue(contact, live, entry.parents if known is None else known)
+                # Of heads that are not here nothing follows: the peer that lacks a parent of the entry asks for it.
+                is_known = known is not None and any(head in live.state.history for head in known)
+                self._queue(contact, live, known if known is not None and is_known else entry.parents)
 
     def pump_all(self) -> None:
         """Send what waits, as far as each contact's bound allows; once at the end of a turn."""

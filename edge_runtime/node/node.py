@@ -49,6 +49,7 @@ from .results import Results
 from .shelving import ADVICE_TOPIC, Shelving
 from .spool import Flight, Live, Spool
 from .store import Quarantined, Store
+from .swarming import PATH_PREFIX, Swarming
 from .timeline import Timeline
 from .turning import Turner
 from .writing import Pen
@@ -93,6 +94,7 @@ class Node:
         self.results = Results(parts, self.answers.show)
         go_on = self.turner.go_on
         self.advising = Advising(parts, go_on)
+        self.swarming = Swarming(parts, self.judgement, go_on)
         self.capsules = Capsules(parts, self.intake, go_on)
         requests = Requests(parts, self.custody, self.answers, go_on)
         self.asking = Asking(parts, requests, self.answers, self.capsules, self.judgement, self._say_advert)
@@ -186,19 +188,16 @@ class Node:
         self.parts.agenda.happenings.reload()
         self.judgement.recount()
         self.advising.forget(objects)
+        self.swarming.forget(objects)
 
     # --- Events ---------------------------------------------------------------------------------------------------
 
     def _dispatch(self, event: e.Event) -> None:
         match event:
             case e.StepEnded():
-                live = self.parts.spool.find(event.object)
-                if live is not None:
-                    self.turner.take_outcome(live, event)
+                self._take_outcome(event)
             case e.StepWithheld():
-                live = self.parts.spool.find(event.object)
-                if live is not None:
-                    self.turner.take_withheld(live, event)
+                self._take_outcome(event)
             case e.AdviceGiven():
                 self.advising.take(event)
             case e.ProbeAnswered():
@@ -234,11 +233,28 @@ class Node:
             case _:
                 assert_never(event)
 
+    def _take_outcome(self, event: e.StepEnded | e.StepWithheld) -> None:
+        """A step came back to the body that called it, or to the swarm that it was done for."""
+        is_unit = event.path.startswith(PATH_PREFIX)
+        live = self.parts.spool.find(event.object)
+        match event:
+            case e.StepEnded() if is_unit:
+                self.swarming.take(event)
+            case e.StepWithheld() if is_unit:
+                self.swarming.take_withheld(event)
+            case e.StepEnded() if live is not None:
+                self.turner.take_outcome(live, event)
+            case e.StepWithheld() if live is not None:
+                self.turner.take_withheld(live, event)
+            case _:
+                pass  # the object is not here any more
+
     def _after(self, event: e.Event) -> None:
         """Go on with what woke, push what is new to peers, tell waiters and followers."""
         parts = self.parts
         for row in parts.agenda.take(parts.timeline.life_ms):
             self._look(row)
+        self.swarming.look(parts.touched)
         origin = event.contact if isinstance(event, e.Heard) else -1
         for live, entry in parts.appended:
             is_foreign = entry.author != parts.device

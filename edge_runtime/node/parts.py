@@ -12,6 +12,7 @@ from ..judge.plan import Plan
 from ..objects.conditions import Condition
 from ..objects.entries import Entry
 from ..program.app import App, Intent
+from ..program.swarming import Work
 from .adverts import Adverts
 from .agenda import Agenda
 from .effects import Effect, Note, Stage
@@ -70,6 +71,7 @@ class Parts(Struct):
     apps: tuple[App, ...] = ()
     effects: list[Effect] = field(default_factory=list)
     appended: list[tuple[Live, Entry]] = field(default_factory=list)
+    works: dict[str, Work] = field(default_factory=dict)
     intents: dict[str, tuple[App, Intent]] = field(default_factory=dict)
     touched: dict[bytes, None] = field(default_factory=dict)
 
@@ -87,6 +89,7 @@ class Parts(Struct):
         """Say which apps are loaded; the first app that has an intent's name serves it."""
         self.apps = tuple(apps)
         self.intents = {}
+        self.works = {name: work for app in reversed(apps) for name, work in app.works.items()}
         for app in apps:
             for name, intent in app.intents.items():
                 self.intents.setdefault(name, (app, intent))

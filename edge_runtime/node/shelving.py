@@ -10,6 +10,7 @@ from ..objects.codec import decode
 from ..objects.loops import stay_ms
 from ..objects.records import read_clear
 from ..objects.triggers import Any, Steady, Trigger, from_tree, next_due_age_ms
+from ..objects.units import announcements
 from ..objects.watching import watches
 from .parts import Parts
 from .polls import POLLING
@@ -36,7 +37,11 @@ class Shelving:
         if self.parts.agenda.remarked.pop(live.row, 1) is None:
             live.shelved = None
         self.parts.touched[live.object] = None
-        self.parts.spool.put_away(live, self._row_of(live))
+        row = self._row_of(live)
+        lapse_ms = next_lapse_ms(self.parts, live) if row.status != "ended" else None
+        if lapse_ms is not None and (row.due_ms is None or lapse_ms < row.due_ms):
+            row = ShelfRow(row.status, row.reason, lapse_ms, row.topics)
+        self.parts.spool.put_away(live, row)
 
     def _row_of(self, live: Live) -> ShelfRow:
         state = live.state
@@ -135,3 +140,17 @@ def trigger_of(tree: bytes) -> Trigger | None:
 def hints_of(trigger: Trigger | None) -> Hints:
     """Return what a trigger is woken by as far as its tree says: every leaf is watched."""
     return Hints(trigger, () if trigger is None else watches(trigger))
+
+
+def next_lapse_ms(parts: Parts, live: Live) -> int | None:
+    """Return when, by the life clock, a claim lapses that may give this device work; None for never."""
+    if not parts.works or live.state.content.finish is not None:
+        return None
+    age_ms = parts.spool.age_ms(live)
+    ends = [
+        live.state.units.next_lapse_ms(announced, age_ms)
+        for announced in announcements(live.state.content.published)
+        if announced.work in parts.works
+    ]
+    found = min((end for end in ends if end is not None), default=None)
+    return None if found is None else parts.spool.life_ms_of(live, found)

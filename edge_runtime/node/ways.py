@@ -11,6 +11,7 @@ from ..judge.prober import Destination
 from .parts import Parts
 from .surroundings import link_fact_of
 
+
 class Ways:
     """What the device knows of the ways to destinations, besides what attempts met there."""
 

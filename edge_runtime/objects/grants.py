@@ -193,9 +193,13 @@ class Advert(Struct, frozen=True, forbid_unknown_fields=True):
     intents: Annotated[tuple[tuple[Name, Unsigned], ...], Meta(max_length=256)]
     grant: Annotated[bytes, Meta(max_length=GRANT_BYTES_MAX)]
 
+    def can(self, needs: Sequence[str]) -> bool:
+        """Say whether the device has every need."""
+        return all(need in self.capabilities for need in needs)
+
     def has(self, needs: Sequence[str], intent: str) -> bool:
         """Say whether the device offers the intent and every need."""
-        return all(need in self.capabilities for need in needs) and any(name == intent for name, _ in self.intents)
+        return self.can(needs) and any(name == intent for name, _ in self.intents)
 
 
 def sign_advert(key: SigningKey, advert: Advert) -> bytes:

@@ -31,6 +31,7 @@ from .advising import Advisor
 from .arguments import checked_name, checked_needs
 from .context import Context
 from .payloads import decode_payload, encode_payload, resolve_hints
+from .swarming import Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -184,6 +185,7 @@ class App:
         self.version = version
         self._intents: dict[str, Intent] = {}
         self._advisors: dict[str, Advisor] = {}
+        self._works: dict[str, Work] = {}
 
     @property
     def intents(self) -> Mapping[str, Intent]:
@@ -219,6 +221,30 @@ class App:
 
         def add(function: F) -> F:
             self._add(function, name or function.__name__, needs, degrades)
+            return function
+
+        return add
+
+    @property
+    def works(self) -> Mapping[str, Work]:
+        """What does units of shared work, by the work's name; read-only."""
+        return MappingProxyType(self._works)
+
+    def unit(self, name: str, *, needs: Collection[str] = ()) -> Callable[[F], F]:
+        """Add the decorated function as what does one unit of `ctx.swarm(name, …)` on this device.
+
+        It takes the unit's name and returns a recordable value; async, or plain and then run in a worker thread. It
+        may be done by several devices: `current_attempt().id` is the same for all of them.
+
+        Raises:
+            UsageError: the name is taken, or it is no name.
+        """
+        if _named(name) in self._works:
+            raise UsageError(f"app {self.name!r} does units of {name!r} already: give one of them another name")
+        checked = checked_needs(needs)
+
+        def add(function: F) -> F:
+            self._works[name] = Work(name, function, checked)
             return function
 
         return add

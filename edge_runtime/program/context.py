@@ -39,7 +39,7 @@ from .ledger import Ledger
 from .payloads import decode_payload, encode_payload, result_type_of
 from .polling import PollCalls
 from .refining import RefineCalls
-from .scopes import BodyFuture
+from .swarming import SwarmCalls
 
 T = TypeVar("T")
 Fact: TypeAlias = bool | int | float | str | None
@@ -49,7 +49,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_RETRY = Retry()
 
 
-class Context(AdviceCalls, RefineCalls, PollCalls):
+class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls):
     """The object as its handler sees it. Made by the driver; valid only inside the handler's body."""
 
     __slots__ = ("_randoms", "state")

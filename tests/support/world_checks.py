@@ -57,7 +57,22 @@ class WorldChecks:
                 case _:
                     pass
 
+    def _check_claim(self, device: Device, start: StartStep) -> None:
+        """A unit of shared work runs under this device's own durable claim, whoever is custodian."""
+        _, work, unit = start.path.split("/", 2)
+        live = device.node.parts.spool.find(start.object)
+        assert live is not None
+        claim = live.state.units.claims.get((work, unit), {}).get(device.key.public)
+        stored = device.store.run(
+            "SELECT count(*) FROM entries WHERE id = ?", (b"" if claim is None else claim.ref[:-2],)
+        ).fetchone()[0]
+        if stored != 1:
+            self.fail(device, f"the unit {start.path} runs without a claim in the store")
+
     def _check_release(self, device: Device, start: StartStep) -> None:
+        if start.path.startswith("unit/"):
+            self._check_claim(device, start)
+            return
         found = device.store.run(
             "SELECT count(*) FROM releases r JOIN objects o ON o.row = r.object "
             "WHERE o.id = ? AND r.path = ? AND r.attempt = ? AND r.try_number = ?",

@@ -21,6 +21,9 @@ from .spool import Live
 from .waits import describe_waits
 
 
+STATUSES = ("awake", "dormant", "attempting", "ended")
+
+
 class Answers:
     """Read-only answers. Ids are hex; times are ms; ages are of the object."""
 
@@ -192,19 +195,20 @@ class Answers:
     def status(self) -> dict[str, Any]:
         """The device in one object."""
         run = self.parts.store.run
-        counts = dict(run("SELECT status, count(*) FROM shelf GROUP BY 1").fetchall())
+        # One pass over the shelf: GROUP BY would sort it, three times as long with 100,000 objects.
+        counts = ", ".join(f"count(*) FILTER (WHERE status = '{name}')" for name in STATUSES)
+        sums = ", ".join(f"coalesce(sum(bytes) FILTER (WHERE is_mine = {mine}), 0)" for mine in (1, 0))
+        *objects, own, carried = run(f"SELECT {counts}, {sums} FROM shelf").fetchone()
         reasons = run(
             "SELECT reason, count(*) FROM shelf WHERE status = 'dormant' GROUP BY 1 ORDER BY 2 DESC LIMIT 20"
         ).fetchall()
-        own, carried = run("SELECT coalesce(sum(bytes) FILTER (WHERE is_mine), 0), "
-                           "coalesce(sum(bytes) FILTER (WHERE NOT is_mine), 0) FROM shelf").fetchone()  # fmt: skip
         membership, facts = self.parts.members.membership(), self.parts.facts
         return {
             "device": membership.device.hex(), "name": membership.name,
             "fleets": [{"name": name, "fleet": root.hex()} for name, root in membership.fleets],
             "radio": "on" if membership.is_radio_on else "off",
             "held": bool(self.parts.store.get_meta("held", 0)),
-            "objects": {name: counts.get(name, 0) for name in ("awake", "dormant", "attempting", "ended")},
+            "objects": dict(zip(STATUSES, objects, strict=True)),
             "dormant_by_reason": [{"reason": reason, "objects": count} for reason, count in reasons],
             "contacts": len(self.contacts.by_number),
             "capabilities": sorted(self.parts.settings.capabilities),

@@ -5,8 +5,7 @@ It may raise anything at all, and no daemon dies of it; so this is the one place
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from msgspec import Struct
 
@@ -16,12 +15,16 @@ class Caught(Struct):
 
     error: BaseException | None = None
 
+    def __enter__(self) -> Caught:
+        """Begin the block."""
+        return self
 
-@contextmanager
-def contained() -> Iterator[Caught]:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        """Keep whatever the block raised, and let it go no further."""
+        self.error = error
+        return True
+
+
+def contained() -> Caught:
     """Run a block of foreign code; what it raises is in `Caught.error` afterwards, cancellation too."""
-    caught = Caught()
-    try:
-        yield caught
-    except BaseException as error:
-        caught.error = error
+    return Caught()  # a context manager by hand: several blocks are entered each turn

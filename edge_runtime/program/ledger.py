@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -38,6 +38,8 @@ from .errors import BodyFreed, Nondeterminism, StepFailed
 from .loop import BodyLoop
 from .payloads import decode_payload
 from .scopes import BodyFuture
+
+W = TypeVar("W", InputWait, ConditionWait, AdviceWait)
 
 CALL_BYTES, PAST_CALL_BYTES = 1_000, 150  # of a call that waits, of one that is over; see `driver.BODY_BYTES`
 SHOWN = 5  # of the calls that wait, in the text of a difference
@@ -306,21 +308,21 @@ class Ledger:
 
     def input_waits(self) -> tuple[InputWait, ...]:
         """Return the awaited inputs, in the order of their calls."""
-        self._drop_abandoned_waits()
-        waits = self._pending.values()
-        return tuple(pending.asked for pending in waits if isinstance(pending.asked, InputWait))
+        return self._awaited(InputWait)
 
     def condition_waits(self) -> tuple[ConditionWait, ...]:
         """Return the awaited conditions, in the order of their calls."""
-        self._drop_abandoned_waits()
-        waits = self._pending.values()
-        return tuple(pending.asked for pending in waits if isinstance(pending.asked, ConditionWait))
+        return self._awaited(ConditionWait)
 
     def advice_waits(self) -> tuple[AdviceWait, ...]:
         """Return the awaited advice, in the order of the calls."""
+        return self._awaited(AdviceWait)
+
+    def _awaited(self, kind: type[W]) -> tuple[W, ...]:
+        if all(isinstance(pending.asked, StepCall) for pending in self._pending.values()):
+            return ()  # as nearly always: it is asked several times a turn
         self._drop_abandoned_waits()
-        waits = self._pending.values()
-        return tuple(pending.asked for pending in waits if isinstance(pending.asked, AdviceWait))
+        return tuple(pending.asked for pending in self._pending.values() if isinstance(pending.asked, kind))
 
     def poll_waits(self) -> tuple[PollWait, ...]:
         """Return the waits that poll, in the order of their calls."""

@@ -17,6 +17,10 @@ from typing import Any
 TLS = ("ssl", "asyncio.sslproto")
 
 
+class NoSocket:
+    """What every socket is asked to be, before anybody has loaded TLS: none is."""
+
+
 class Later(ModuleType):
     """Stands for a module inside asyncio; the first look at an attribute loads the real one, as any import does."""
 
@@ -24,6 +28,8 @@ class Later(ModuleType):
         """Return the real module's attribute."""
         if name.startswith("__"):
             raise AttributeError(name)  # what the import system asks of a module in the making
+        if name == "SSLSocket" and self.__name__ not in sys.modules:
+            return NoSocket  # asyncio asks it of each socket that it is given, to refuse those of TLS
         return getattr(import_module(self.__name__), name)
 
 

@@ -64,6 +64,25 @@ def test_a_handler_that_uses_tls_finds_it_in_asyncio() -> None:
     assert run(LOAD + TLS) == "hello"
 
 
+CONNECT = """
+import asyncio, socket, sys
+async def main():
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()
+    sock = socket.socket()
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, address)
+    print(len(await asyncio.get_running_loop().sock_recv(sock, 1)), 'ssl' in sys.modules)
+    sock.close()
+    server.close()
+asyncio.run(main())
+"""
+
+
+def test_a_connection_without_tls_does_not_load_it() -> None:
+    assert run(LOAD + CONNECT) == "0 False"
+
+
 def test_the_module_that_a_handler_imports_is_the_real_one() -> None:
     assert run(LOAD + "import ssl, asyncio.sslproto; print(type(ssl).__name__, ssl.__file__[-6:])") == "module ssl.py"
 

@@ -89,7 +89,7 @@ class Shelving:
         if hints.trigger is not None:
             next_age_ms = next_due_age_ms(hints.trigger, age_ms, self.parts.timeline.moment)
             if next_age_ms is not None:
-                dues.append(next_age_ms)
+                dues.append(max([next_age_ms, *self._rest_age_ms(live, age_ms)]))
         found = hints.keys
         if trigger is not None and any(isinstance(leaf, OnAdvice) for leaf in leaves_of(trigger)):
             found = (*found, ADVICE_TOPIC)

@@ -146,7 +146,7 @@ class Sleeping:
         dormancy = live.state.content.dormancy
         if dormancy is None or not dormancy.reason.startswith(STUCK) or dormancy.trigger != NO_TRIGGER:
             return False
-        if live.state.resumed_age_ms >= dormancy.since_age_ms:
+        if live.state.is_resumed:
             digest = self.judgement.snapshot_digest(live, age_ms)
             record = b.ReenteredSealed((f"{RESUMED} by an operator",), digest)
             live.made.append(make(Kind.REENTERED, b.Empty(), record))

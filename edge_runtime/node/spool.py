@@ -100,8 +100,7 @@ class Live(Struct):
     @property
     def loops(self) -> int:
         """Turns in a row that changed nothing, an operator's `resume` not counted."""
-        content = self.state.content
-        return 0 if self.state.resumed_age_ms >= content.last_age_ms else content.loops
+        return 0 if self.state.is_resumed else self.state.content.loops
 
     @property
     def object(self) -> bytes:

@@ -215,7 +215,10 @@ class Turner:
             may_idle = self.sleeping.waiting.may_take(live, idle, age_ms)
             found = self._next_resumption(live, body, may_idle, waited, age_ms)
             if found is None:
-                return
+                if not self.sleeping.waiting.is_met_by_what_was_made(live, body):
+                    return
+                self.parts.pen.write_turn(live, age_ms)  # the reentry names the entry, so it must be one
+                continue
             took = found.took
             self.sleeping.reenter(live, age_ms, found.by)
             live.made.append(make(Kind.TOOK, b.Empty(), took))

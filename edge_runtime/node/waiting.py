@@ -12,7 +12,7 @@ from ..objects import bodies as b
 from ..objects.conditions import Condition, Count, Truth, evaluate, leaves
 from ..objects.content import Dormancy
 from ..objects.loops import has_progress, repeated, stay_ms
-from ..objects.record_names import entries_named, entries_with_outcome
+from ..objects.record_names import entries_named, entries_with_outcome, has_outcome, names_of
 from ..objects.script import Resumed, Resumption
 from ..objects.triggers import Done, OnEntry, Trigger, When, any_of, describe, holds
 from ..objects.watching import watches
@@ -76,8 +76,8 @@ class Waiting:
 
     def may_take(self, live: Live, takes: list[str], age_ms: int) -> bool:
         """Say whether conditions and timers may resume the body now: not while a loop that changes nothing rests."""
-        loops = live.loops
-        if not stay_ms(loops + repeated(takes)) or has_progress(live.made):
+        loops = 0 if has_progress(live.made) else live.loops
+        if not stay_ms(loops + repeated(takes)):
             return True
         return not takes and age_ms >= live.state.content.last_age_ms + stay_ms(loops)
 
@@ -93,6 +93,19 @@ class Waiting:
                 resumption = Resumption(Resumed.CONDITION, wait.path, age_ms, self.parts.wall_ms)
                 return Taken(took, resumption, wait.trigger)
         return None
+
+    def is_met_by_what_was_made(self, live: Live, body: Body) -> bool:
+        """Say whether a wait counts or names a record that this turn has made and not yet written."""
+        if not live.made:
+            return False
+        for wait in body.condition_waits():
+            for leaf in leaves_of(wait.trigger):
+                if isinstance(leaf, OnEntry) and any(leaf.name in names_of(record) for record in live.made):
+                    return True
+                counts = _counts_in(leaf)
+                if any(has_outcome(record, count.outcome) for record in live.made for count in counts):
+                    return True
+        return False
 
     def next_expired(self, live: Live, body: Body, waited: tuple[str, ...], age_ms: int) -> Taken | None:
         """Return the first of the waits that stood when the sleep began, if its forced expiry has come.
@@ -170,11 +183,8 @@ class Waiting:
         match leaf:
             case OnEntry(name):
                 ids = entries_named(history, name)
-            case When(condition):
-                counts = [part for part in leaves(condition) if isinstance(part, Count)]
-                ids = [item for part in counts for item in entries_with_outcome(history, part.outcome)]
             case _:
-                pass
+                ids = [item for count in _counts_in(leaf) for item in entries_with_outcome(history, count.outcome)]
         text = describe(leaf)[:200]
         if not ids:
             return text
@@ -189,9 +199,9 @@ def has_expired(dormancy: Dormancy, age_ms: int) -> bool:
 
 def names_entries(trigger: Trigger | None) -> bool:
     """Say whether a trigger counts or names entries: then the record of the reentry names them, asleep or not."""
-    for leaf in leaves_of(trigger) if trigger is not None else ():
-        if isinstance(leaf, OnEntry):
-            return True
-        if isinstance(leaf, When) and any(isinstance(part, Count) for part in leaves(leaf.condition)):
-            return True
-    return False
+    found = leaves_of(trigger) if trigger is not None else []
+    return any(isinstance(leaf, OnEntry) or _counts_in(leaf) for leaf in found)
+
+
+def _counts_in(leaf: Trigger) -> list[Count]:
+    return [part for part in leaves(leaf.condition) if isinstance(part, Count)] if isinstance(leaf, When) else []

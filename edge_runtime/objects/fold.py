@@ -59,6 +59,7 @@ class ObjectState:
         self.units = Units()
         self._words: list[tuple[int, bytes, int, int]] = []
         self.resumed_age_ms = -1
+        self._resumed_height = -1
         self.invalid: dict[bytes, None] = {}
         self._refold()
 
@@ -66,6 +67,11 @@ class ObjectState:
     def holding(self) -> int | None:
         """The newest operator's word by (height, entry id, place in it), or None."""
         return max(self._words)[3] if self._words else None
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether an operator's `resume` came after the newest ruling turn: no turn has heard of it yet."""
+        return self._resumed_height > self.history.placed[self.history.view.tip].height
 
     def add(self, entry: Entry, roles: Sequence[Role]) -> Placed:
         """Place an entry whose parents are here, and bring the state up to date."""
@@ -168,6 +174,7 @@ class ObjectState:
                     self._words.append((entry.height, entry.id, index, clear.what))
                     if clear.what == 2:
                         self.resumed_age_ms = max(self.resumed_age_ms, entry.age_ms)
+                        self._resumed_height = max(self._resumed_height, entry.height)
                 case _:
                     pass  # carried; this version reads nothing in it
 

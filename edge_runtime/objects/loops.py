@@ -37,11 +37,9 @@ def loops_after(loops: int, gap_ms: int, bodies: Sequence[b.Body]) -> int:
     Args:
         loops: before it. gap_ms: of age since the turn before. bodies: what the turn's records say.
     """
-    if any(_is_progress(body) for body in bodies):
-        return 0
+    repeats = repeated([body.path for body in bodies if isinstance(body, b.TookSealed) and body.what in IDLE_TAKES])
     is_at_once = gap_ms < stay_ms(loops) + FLAP_MS
-    repeats = repeated([body.path for body in bodies if isinstance(body, b.TookSealed)])
-    return loops + repeats + 1 if is_at_once else repeats
+    return loops + repeats + 1 if is_at_once and not any(_is_progress(body) for body in bodies) else repeats
 
 
 def has_progress(records: Sequence[Record]) -> bool:

@@ -29,12 +29,13 @@ def entries_named(history: History, name: str) -> list[bytes]:
 
 def entries_with_outcome(history: History, outcome: int) -> list[bytes]:
     """Return the ids of the entries on the ruling chain in which an attempt ended with an outcome, in order."""
+    return list(_entries_with(history, lambda record: has_outcome(record, outcome)))
 
-    def has_it(record: Record) -> bool:
-        body = read_sealed(record)
-        return isinstance(body, b.ExecutedSealed) and body.outcome == outcome
 
-    return list(_entries_with(history, has_it))
+def has_outcome(record: Record, outcome: int) -> bool:
+    """Say whether a record is that of an attempt that ended so."""
+    body = read_sealed(record)
+    return isinstance(body, b.ExecutedSealed) and body.outcome == outcome
 
 
 def _entries_with(history: History, has_it: Callable[[Record], bool]) -> Iterator[bytes]:

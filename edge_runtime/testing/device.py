@@ -78,6 +78,8 @@ class Device:
         self.boot_offset_ms = chance.randrange(DAY_MS)
         self.is_doomed = False
         self.is_stalled = False
+        self.trust = plan.trust
+        self.wall_shift_ms = 0  # by how much its wall clock is wrong
         self._node: Node | None = None
 
     @property
@@ -104,7 +106,7 @@ class Device:
     def read_moment(self) -> Moment:
         """Return what its clocks show now."""
         now_ms = self._timetable.now_ms
-        return Moment(now_ms + self.boot_offset_ms, WALL_START_MS + now_ms, self.plan.trust)
+        return Moment(now_ms + self.boot_offset_ms, WALL_START_MS + now_ms + self.wall_shift_ms, self.trust)
 
     def start(self) -> None:
         """Start a process over the store that is there."""

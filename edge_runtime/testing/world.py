@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, assert_never
 
 from ..base.errors import UsageError
+from ..base.moment import Trust
 from ..base.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from ..judge.outcomes import Outcome
 from ..node import commands as c
@@ -101,6 +102,17 @@ class World:
             latency_ms: one way. bytes_per_s: 0 for no limit. Both count from the next contact on.
         """
         self._links.put(self.devices[one], self.devices[other], up, latency_ms, bytes_per_s)
+
+    def set_clock(self, name: str, *, shift_ms: int = 0, trust: Trust | None = None) -> None:
+        """Set a device's wall clock.
+
+        Args:
+            shift_ms: by how much it is ahead of the world's from now on. trust: None leaves it as it is.
+        """
+        device = self.devices[name]
+        device.wall_shift_ms = shift_ms
+        device.trust = device.trust if trust is None else trust
+        device.post(device.lives, e.TimeCame())
 
     def crash(self, name: str, *, at_commit: bool = False, power_cut: bool = False, restart: bool = True) -> None:
         """Kill a device's process; what its store holds stays.

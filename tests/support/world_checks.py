@@ -150,6 +150,8 @@ class WorldChecks:
             if what in ("due times", "wakes") and device.store.get_meta("held", 0):
                 continue  # what sleeps on a held device says so only when it is looked at; a rebuild looks at all
             had, has = (found.run(query).fetchall() for found in (device.store, store))
+            if what == "wakes":  # a rebuild sees no body: it watches more, and misses nothing
+                had, has = had, [pair for pair in has if pair in dict.fromkeys(had)]
             if had != has:
                 different = [pair for pair in zip(had, has, strict=False) if pair[0] != pair[1]][:1]
                 self.fail(device, f"{what} are not rebuilt as they were: {different or (len(had), len(has))}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from edge_runtime.objects import bodies as b
+from edge_runtime.objects.codec import encode
 from edge_runtime.objects.fold import ObjectState
 from edge_runtime.objects.grants import Role
 from edge_runtime.objects.kinds import Kind
-from edge_runtime.objects.records import Record
+from edge_runtime.objects.records import Record, make
 from tests.support.histories import (
     MEMBER,
     accepted,
@@ -320,3 +322,23 @@ def test_a_device_that_lost_custody_to_a_claim_is_remembered_until_it_accepts_ag
     add(state, entry_on(state.history, ONE, accepted(offer.id, 2), epoch=2, age_ms=12))
     assert state.content.lost == {}
     assert state.content.holder == ONE.public
+
+
+def test_a_sleep_whose_trigger_is_malformed_or_too_deep_is_void_and_a_later_versions_is_not() -> None:
+    """Behaviour: 4.9."""
+
+    def sleep(tree: object) -> Record:
+        made = make(Kind.DORMANT, b.DormantClear(5), b.DormantSealed(encode(tree), "sleeping"))
+        return Record(made.kind, made.clear, made.sealed)  # as a peer sent it
+
+    deep: list[object] = [1, 5]
+    for _ in range(8):
+        deep = [11, deep]
+    for tree in (deep, [1, "soon"], [3, [6, "a b", 0]], 7):
+        state = start()
+        assert add(state, entry_on(state.history, ONE, sleep(tree))) == "malformed: kind 73"
+        assert state.content.dormancy is None
+    for tree in (None, [1, 5], [500, "a leaf of later"]):
+        state = start()
+        assert add(state, entry_on(state.history, ONE, sleep(tree))) == ""
+        assert state.content.dormancy is not None

@@ -87,23 +87,23 @@ class Units:
     def __init__(self) -> None:
         self.claims: dict[tuple[str, str], dict[bytes, Claim]] = {}
         self.results: dict[tuple[str, str], dict[bytes, Result]] = {}
+        self._progress: dict[tuple[str, str, bytes], tuple[int, int]] = {}
         self._result_refs: dict[tuple[str, str, bytes], tuple[int, bytes]] = {}
 
     def keep(self, body: UnitSealed, author: bytes, height: int, ref: bytes, age_ms: int) -> None:
-        """Take one record in. Of a device's claims of one unit the newest counts, of its results the first."""
+        """Take one record in. Of a device's claims of one unit the newest counts, of its results the first, of its
+        progress the most; progress without a claim counts as none.
+        """
         key = (body.work, body.unit)
-        mine = self.claims.setdefault(key, {})
-        had = mine.get(author)
         match body.said:
             case Said.CLAIM:
+                mine = self.claims.setdefault(key, {})
+                had = mine.get(author)
                 if had is None or (had.height, had.ref) < (height, ref):
-                    permille, at_ms = (0, -1) if had is None else (had.permille, had.progress_age_ms)
-                    mine[author] = Claim(author, height, ref, age_ms, permille, at_ms)
+                    mine[author] = Claim(author, height, ref, age_ms)
             case Said.PROGRESS:
-                base = had or Claim(author, height, ref, age_ms)
-                newest_ms = max(base.progress_age_ms, age_ms)
-                permille = max(base.permille, body.permille)
-                mine[author] = Claim(author, base.height, base.ref, base.age_ms, permille, newest_ms)
+                permille, newest_ms = self._progress.get((*key, author), (0, -1))
+                self._progress[(*key, author)] = (max(permille, body.permille), max(newest_ms, age_ms))
             case Said.RESULT:
                 place = self._result_refs.get((*key, author))
                 if place is None or (height, ref) < place:
@@ -112,14 +112,21 @@ class Units:
             case _:
                 pass  # of a later version
 
+    def claims_of(self, work: str, unit: str) -> list[Claim]:
+        """Return every device's newest claim of a unit, with its progress; lapsed ones too."""
+        found = []
+        for claim in self.claims.get((work, unit), {}).values():
+            permille, newest_ms = self._progress.get((work, unit, claim.device), (0, -1))
+            found.append(Claim(claim.device, claim.height, claim.ref, claim.age_ms, permille, newest_ms))
+        return found
+
     def standing(self, announced: Announcement, age_ms: int) -> dict[str, Claim]:
         """Return the winning claim of each unit that is claimed now and has no result."""
         by_device: dict[bytes, list[tuple[int, bytes, str, Claim]]] = {}
         for unit in announced.units:
-            key = (announced.work, unit)
-            if key in self.results:
+            if (announced.work, unit) in self.results:
                 continue
-            for claim in self.claims.get(key, {}).values():
+            for claim in self.claims_of(announced.work, unit):
                 if claim.stands_until_ms(announced.claim_ms) > age_ms:
                     by_device.setdefault(claim.device, []).append((claim.height, claim.ref, unit, claim))
         found: dict[str, Claim] = {}
@@ -143,7 +150,7 @@ class Units:
         """Return the whole as sorted plain data: equal on devices with the same entries."""
         claims = [
             [work, unit, claim.device, claim.ref, claim.permille]
-            for (work, unit), by_device in self.claims.items() for claim in by_device.values()
+            for work, unit in self.claims for claim in self.claims_of(work, unit)
         ]  # fmt: skip
         results = [
             [work, unit, result.device, result.value]

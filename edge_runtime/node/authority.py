@@ -30,7 +30,12 @@ class Authority:
 
     def __init__(self, parts: Parts, policy: Policy) -> None:
         self.parts = parts
+        self.replace_policy(policy)
+
+    def replace_policy(self, policy: Policy) -> None:
+        """Judge by another policy from now on."""
         self.policy = policy
+        self._needs_arguments = policy.needs_arguments
 
     def rule_on(
         self, live: Live, call: StepCall, needs: tuple[str, ...], view: Snapshot
@@ -73,7 +78,7 @@ class Authority:
     def _with_step(self, asked: Call, call: StepCall, needs: tuple[str, ...]) -> Call:
         return replace(
             asked, step=call.name, effect=call.effect.name.lower(), resource=call.resource, needs=needs,
-            arguments=named_arguments(call) if self.policy.needs_arguments else {},
+            arguments=named_arguments(call) if self._needs_arguments else {},
         )  # fmt: skip
 
     def _asked(self, live: Live) -> tuple[Call, int]:

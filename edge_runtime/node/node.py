@@ -121,7 +121,7 @@ class Node:
 
     def replace_policy(self, policy: Policy) -> None:
         """Judge by another policy from now on; what waits for one is looked at."""
-        self.judgement.authority.policy = policy
+        self.judgement.authority.replace_policy(policy)
         surroundings.say_policy(self.parts, policy.hash)
 
     def rebuild(self) -> None:

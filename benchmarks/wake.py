@@ -33,6 +33,7 @@ from edge_runtime.judge.policy import Policy
 from edge_runtime.node import commands as c
 from edge_runtime.node.events import Asked, Event, FactRead, Restored, TimeCame
 from edge_runtime.node.node import Node
+from edge_runtime.node.spool import ShelfRow
 from edge_runtime.node.turns import run_turn
 from edge_runtime.objects import bodies as b
 from edge_runtime.objects.codec import encode, encode_value
@@ -40,7 +41,7 @@ from edge_runtime.objects.condition_text import parse
 from edge_runtime.objects.entries import Draft, seal
 from edge_runtime.objects.grants import Role
 from edge_runtime.objects.kinds import Kind
-from edge_runtime.objects.records import make
+from edge_runtime.objects.records import Record, make
 from edge_runtime.objects.triggers import When, to_tree
 
 from .processes import ROOT, Unusable, folder, rss_mb
@@ -140,34 +141,61 @@ def make_store(place: Path, count: int) -> None:
     while events:
         _, handled = run_turn(node, events, clock.read)
         del events[:handled]
+    sleepers = Sleepers(node)
     for begin in range(0, count, BATCH):
         with node.parts.store.transaction():
             for number in range(begin, min(begin + BATCH, count)):
-                add_sleeper(node, number)
+                sleepers.add(number)
                 node.parts.spool.shrink()
     node.parts.store.connection.close()
     state.close()
 
 
-def add_sleeper(node: Node, number: int) -> None:
-    """Store one sleeper as the node would have: its first entry says what it is and that it sleeps."""
-    parts = node.parts
-    root, _, grant = parts.members.current_fleet()
-    moment = parts.timeline.moment
-    condition = f"level.n{number % FACTS} >= {number % 100}"
-    created = make(
-        Kind.CREATED,
-        b.CreatedClear(2, LIFETIME_MS_DEFAULT, (), (), (), 0, (), (), (root,), moment.wall_ms, int(moment.trust)),
-        b.CreatedSealed("sleeper", encode_value(condition), "", b"", "", 0, 0, ()),
-    )
-    tree = encode(to_tree(When(parse(condition))))
-    dormant = make(Kind.DORMANT, b.DormantClear(LIFETIME_MS_DEFAULT), b.DormantSealed(tree, f"until {condition}"))
-    draft = Draft(
-        None, (), grant, parts.settings.boot, parts.members.take_sequence(), 0, 0, moment.wall_ms, moment.trust, 0, True,
-        (created, dormant),
-    )  # fmt: skip
-    live = parts.spool.create(seal(parts.members.key, draft), (Role.EXECUTOR, Role.OPERATOR), 0, True)
-    node.shelving.put_away(live)
+class Sleepers:
+    """Stores sleepers as the node would have; what those with one condition have in common is made once.
+
+    The first entry of each says what it is and that it sleeps.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._parts = node.parts
+        self._shelving = node.shelving
+        self._records: dict[str, tuple[Record, ...]] = {}
+        self._rows: dict[str, ShelfRow] = {}
+
+    def add(self, number: int) -> None:
+        """Store one, inside a transaction."""
+        parts = self._parts
+        condition = f"level.n{number % FACTS} >= 40"
+        records = self._records.get(condition) or self._records.setdefault(condition, self._records_of(condition))
+        _, _, grant = parts.members.current_fleet()
+        moment = parts.timeline.moment
+        draft = Draft(
+            None, (), grant, parts.settings.boot, parts.members.take_sequence(), 0, 0, moment.wall_ms, moment.trust, 0,
+            True, records,
+        )  # fmt: skip
+        live = parts.spool.create(seal(parts.members.key, draft), (Role.EXECUTOR, Role.OPERATOR), 0, True)
+        row = self._rows.get(condition)
+        if row is not None:
+            parts.spool.put_away(live, row)
+            return
+        self._shelving.put_away(live)
+        assert live.shelved is not None
+        _, status, _, _, reason, _, _, _, _, due_ms, *_ = live.shelved.row
+        self._rows[condition] = ShelfRow(status, reason, due_ms, live.shelved.topics)
+
+    def _records_of(self, condition: str) -> tuple[Record, ...]:
+        parts = self._parts
+        root, _, _ = parts.members.current_fleet()
+        wall_ms, trust = parts.timeline.moment.wall_ms, int(parts.timeline.moment.trust)
+        created = make(
+            Kind.CREATED,
+            b.CreatedClear(2, LIFETIME_MS_DEFAULT, (), (), (), 0, (), (), (root,), wall_ms, trust),
+            b.CreatedSealed("sleeper", encode_value(condition), "", b"", "", 0, 0, ()),
+        )
+        tree = encode(to_tree(When(parse(condition))))
+        dormant = make(Kind.DORMANT, b.DormantClear(LIFETIME_MS_DEFAULT), b.DormantSealed(tree, f"until {condition}"))
+        return created, dormant
 
 
 def measure_store(place: Path) -> Figures:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.wake import WATCHERS, add_sleeper, app, make_store, measure_store
+from benchmarks.wake import FACTS, WATCHERS, Sleepers, app, make_store, measure_store
 from edge_runtime.node import commands as c
 from edge_runtime.node.events import FactRead
 from edge_runtime.testing import World
+
+
+TABLES = ("shelf", "wakes", "digests")
 
 
 def test_a_made_store_opens_as_the_nodes_own_and_one_fact_looks_at_its_subscribers_only(tmp_path: Path) -> None:
@@ -21,14 +24,19 @@ def test_a_sleeper_that_was_added_is_one_that_wakes_by_its_fact() -> None:
     world = World("one", apps=(app,))
     node = world.device("one").node
     with node.parts.store.transaction():
-        for number in range(3):
-            add_sleeper(node, number)
+        sleepers = Sleepers(node)
+        for number in (0, 1, FACTS + 1):
+            sleepers.add(number)
     rows = world.device("one").ask(c.List())
     assert [(row["status"], row["reason"]) for row in rows] == [
-        ("dormant", f"until level.n{number} >= {number}") for number in (2, 1, 0)
+        ("dormant", f"until level.n{number} >= 40") for number in (1, 1, 0)
     ]
+    kept = [node.parts.store.run(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in TABLES]
+    with node.parts.store.transaction():
+        node.rebuild()
+    assert [node.parts.store.run(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in TABLES] == kept
     before = node.parts.agenda.looks
-    world.device("one").inbox.append(FactRead("level.n1", 5, "file"))
+    world.device("one").inbox.append(FactRead("level.n1", 50, "file"))
     world.run()
-    assert node.parts.agenda.looks - before == 1
+    assert node.parts.agenda.looks - before == 2
     assert world.device("one").show(rows[1]["object"])["end"] == "completed"

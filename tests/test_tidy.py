@@ -23,6 +23,7 @@ RULES: list[Rule] = [
     tidy.oversizes,
     tidy.machine_reached,
     tidy.undefined_bounds,
+    tidy.values_of_another_kind,
     tidy_text.thin_front_pages,
     tidy_text.undocumented,
     tidy_text.marks_left,
@@ -215,6 +216,12 @@ def test_a_bound_outside_the_one_file_is_seen(source: str) -> None:
     assert len(judge(tidy.undefined_bounds, source, base__limits="OTHER_MAX = 1")) == 1
     if "=" not in source.partition("_MAX")[2]:
         assert judge(tidy.undefined_bounds, source, base__limits="ROUNDS_MAX: int = 3") == []
+
+
+@pytest.mark.parametrize("source", ["import dataclasses", "from dataclasses import dataclass", "import ast, dataclasses"])
+def test_a_value_of_another_kind_is_seen(source: str) -> None:
+    assert len(judge(tidy.values_of_another_kind, source)) == 1
+    assert judge(tidy.values_of_another_kind, "from msgspec import Struct") == []
 
 
 def test_a_thin_or_untrue_front_page_is_seen() -> None:

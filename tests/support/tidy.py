@@ -298,6 +298,17 @@ def broad_handlers(package: Package) -> list[str]:
     return found
 
 
+def values_of_another_kind(package: Package) -> list[str]:
+    """Modules that import `dataclasses`: values are msgspec Structs here (`docs/decisions.md` says what that saves)."""
+    found = []
+    for module in package.values():
+        for node in ast.walk(module.tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if "dataclasses" in names or (isinstance(node, ast.ImportFrom) and node.module == "dataclasses"):
+                found.append(f"{module.name} imports dataclasses: `class Thing(Struct, frozen=True)` is the way here")
+    return found
+
+
 def undefined_bounds(package: Package) -> list[str]:
     """Names ending in `_MAX` that base/limits.py does not define: a bound of its own somewhere else."""
     top = next(iter(package)).partition(".")[0]

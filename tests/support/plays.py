@@ -9,7 +9,8 @@ a line `----`, and what happened: one line for each device and object, its stage
     submit A NAME intent=I [needs=x,y] [lifetime=1h] [KEY=VALUE as arguments]
     link A B up [20s] | link A B down      with a time: up for so long, then down
     run 1h | crash A [power] | restart A | step NAME takes 30s | step NAME fails unreachable busy
-    signal A OBJECT NAME VALUE | fact A NAME VALUE | hand A OBJECT TO
+    signal A OBJECT NAME VALUE | fact A NAME VALUE | raise A EVENT | hand A OBJECT TO
+    clock A -3h [TRUST]        by how much its wall clock is wrong from now on
     hold|release|cancel|resume|claim A OBJECT | hold|release A
     policy A EFFECT [CONDITION], EFFECT [CONDITION]     rules in order, named rule 1, rule 2, …; from now on
     show A OBJECT | did        who has custody and how it stands; how often each step was done
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_runtime.base.errors import UsageError
+from edge_runtime.base.moment import Trust
 from edge_runtime.judge.policy import Policy
 from edge_runtime.node import commands as c
 from edge_runtime.node import events as e
@@ -171,6 +173,11 @@ class Theatre:
                     device.signal(name, signal, _value_of(value))
                 case "fact", [name, value]:
                     device.fact(name, _value_of(value))
+                case "raise", [name]:
+                    device.ask(c.Raise(name))
+                case "clock", [shift, *trust]:
+                    shift_ms = duration_ms(shift.removeprefix("-")) * (-1 if shift.startswith("-") else 1)
+                    self.world.set_clock(device.name, shift_ms=shift_ms, trust=Trust[trust[0]] if trust else None)
                 case "hand", [name, to]:
                     device.ask(c.Hand(to, name))
                 case "hold", []:

@@ -84,6 +84,13 @@ def make_app(doings: Doings) -> App:
         way = "the long way" if advice is None else str(advice.proposal)
         return str(await ctx.run("go", doings.act, "go", way))
 
+    @app.intent("until")
+    async def until(ctx: Context, text: str, times: int = 1) -> int:
+        for _ in range(times):
+            await ctx.until(text.replace("_", " "))
+        await ctx.run("go", doings.act, "go")
+        return times
+
     @app.intent("guard")
     async def guard(ctx: Context) -> bool:
         await ctx.until("door.open == True")

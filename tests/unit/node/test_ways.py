@@ -86,7 +86,7 @@ def test_without_a_trusted_clock_a_plan_is_as_none() -> None:
 
 
 def test_while_a_fact_says_that_the_way_is_down_nothing_is_tried_and_when_it_comes_up_one_goes_first() -> None:
-    """Behaviour: 6.1, 6.10."""
+    """Behaviour: 4.8, 6.1, 6.10."""
     sky = Sky()
     sky.rover.fact("link.orbiter", "down")
     submit_all(sky)

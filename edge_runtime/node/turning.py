@@ -70,6 +70,7 @@ class Turner:
             if self._has_outlived(live, age_ms):
                 self._expire(live)
                 parts.pen.write_turn(live, age_ms)
+            self._forget_happenings(live)
             self.shelving.put_away(live)
             return
         intent = parts.intent_of(live)
@@ -86,13 +87,18 @@ class Turner:
             parts.pen.write_turn(live, age_ms)
         if live.state.content.finish is not None or not live.flights:
             self._close_body(live)
-        if live.state.content.finish is not None:
-            parts.agenda.happenings.forget(live.row)
+        self._forget_happenings(live)
         live.marks = ()
         self.shelving.put_away(live)
         if live.has_more:
             live.has_more = False
             parts.agenda.add(live.row)
+
+    def _forget_happenings(self, live: Live) -> None:
+        """What happened on this device matters to waits that go on here."""
+        state = live.state
+        if state.content.finish is not None or state.history.view.holder != self.parts.device:
+            self.parts.agenda.happenings.forget(live.row)
 
     def take_outcome(self, live: Live, event: StepEnded) -> None:
         """Record what came of a step, then go on."""

@@ -24,6 +24,8 @@ from .readings import Reading, head_http, read_disk, read_file, read_log
 
 # How long a cancelled probe may take to end when the daemon stops.
 CLOSE_S = 1.0
+# How long a look waits for its turn: with its own time it stays within PROBE_ANSWER_MS_MAX, when it is asked anew.
+PLACE_S = 20.0
 UNREADABLE = (OSError, ValueError)
 
 
@@ -33,15 +35,17 @@ class Probes:
     Args:
         tell: called on the loop with each answer.
         configs: of the configuration file. state: folder whose file system the built-in `disk` reads.
+        place_s: how long a look waits for its turn; then the source counts as absent.
     """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, tell: Callable[[ProbeAnswered], None], configs: Sequence[ProbeConfig],
-        state: Path,
+        state: Path, place_s: float = PLACE_S,
     ) -> None:  # fmt: skip
         self._loop = loop
         self._tell = tell
         self._state = state
+        self._place_s = place_s
         self._places = asyncio.Semaphore(PROBES_IN_FLIGHT_MAX)
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._by_name: dict[str, ProbeConfig] = {}
@@ -71,7 +75,14 @@ class Probes:
             error = start.refusal or f"no probe named {start.probe!r} is in this device's configuration"
             self._tell(ProbeAnswered(start.object, start.probe, start.number, error=error))
             return
-        await self._places.acquire()
+        try:
+            # Without a limit of its own, eight sources that hang would let the row of those who wait grow for ever.
+            async with asyncio.timeout(self._place_s):
+                await self._places.acquire()
+        except TimeoutError:
+            error = f"{PROBES_IN_FLIGHT_MAX} probes are being looked at and do not come back"
+            self._tell(ProbeAnswered(start.object, start.probe, start.number, error=error))
+            return
         try:
             async with asyncio.timeout(probe.timeout_s):
                 reading = await self._look(probe, start.cursor)

@@ -138,6 +138,20 @@ async def test_no_more_run_at_once_than_the_bound_and_the_loop_goes_on(bench: Be
     assert numbers == list(range(1, PROBES_IN_FLIGHT_MAX + 4))
 
 
+async def test_sources_that_hang_do_not_make_others_wait_for_ever(tmp_path: Path) -> None:
+    answers: asyncio.Queue[ProbeAnswered] = asyncio.Queue()
+    hung = command("/bin/sleep", "600", timeout_s=60)
+    probes = Probes(asyncio.get_running_loop(), answers.put_nowait, [hung], tmp_path, place_s=0.05)
+    for number in range(PROBES_IN_FLIGHT_MAX):
+        probes.start(StartProbe(OBJECT, "it", number, b""))
+    await asyncio.sleep(0)
+    probes.start(StartProbe(OBJECT, "disk", 99, b""))
+    async with asyncio.timeout(10):
+        found = await answers.get()
+    assert found.number == 99 and "do not come back" in found.error
+    await probes.close()
+
+
 async def test_stopping_ends_commands_at_once(bench: Bench) -> None:
     bench.probes.configure([command("/bin/sleep", "600")])
     bench.start("it")

@@ -48,3 +48,15 @@ def test_the_clock_never_goes_back(store: Store) -> None:
     timeline.advance(Moment(4_000, 0))
     assert timeline.life_ms == life_ms
     assert timeline.boot_ms_of(life_ms) == 5_000
+
+
+def test_a_wall_clock_that_was_set_is_noticed_once_and_one_that_drifts_a_little_is_not(store: Store) -> None:
+    """Behaviour: 16.1: due times of wall times are computed anew then."""
+    timeline = Timeline(store, Moment(1_000, 10_000, Trust.NTP), "one")
+    assert not timeline.notice_step()
+    for boot_ms, wall_ms, is_set in ((2_000, 11_400, False), (3_000, 13_000, True), (4_000, 14_000, False),
+                                     (5_000, 5_000, True), (6_000, 6_000, False)):  # fmt: skip
+        timeline.advance(Moment(boot_ms, wall_ms, Trust.NTP))
+        assert timeline.notice_step() is is_set, wall_ms
+    timeline.save()
+    assert Timeline(store, Moment(7_000, 90_000, Trust.NTP), "one").notice_step(), "set while the process was down"

@@ -150,11 +150,9 @@ class Policy(Struct, frozen=True):
         if self.is_default:
             return Verdict(Effect.PERMIT, "default", self.hash)
         seen = CallView(call, view)
-        read: list[Rule] = []
         for rule in self.rules:
             if not rule.is_about(call.intent):
                 continue
-            read.append(rule)
             truth = Truth.TRUE if rule.condition is None else evaluate(rule.condition, seen)
             if truth is not Truth.FALSE:
                 is_known = truth is Truth.TRUE
@@ -162,12 +160,16 @@ class Policy(Struct, frozen=True):
                 found = Verdict(effect, rule.name, self.hash, constraint=rule.constraint if is_known else None)
                 if not is_known:
                     found = replace(found, why=_unknown_in(rule, seen))
-                return found if found.is_allowed else self._waiting(found, read, clock)
-        return self._waiting(Verdict(Effect.REJECT, "no rule permits it", self.hash), read, clock)
+                return found if found.is_allowed else self._waiting(found, call.intent, clock)
+        return self._waiting(Verdict(Effect.REJECT, "no rule permits it", self.hash), call.intent, clock)
 
-    @staticmethod
-    def _waiting(verdict: Verdict, read: list[Rule], clock: ByTime | None) -> Verdict:
-        """Add what may alter a verdict that lets nothing run: rules that were not read cannot."""
+    def _waiting(self, verdict: Verdict, intent: str, clock: ByTime | None) -> Verdict:
+        """Add what may alter a verdict that lets nothing run.
+
+        What any rule about the intent reads, also one that was not reached: so whichever rule refuses, the sleep is the
+        same, and facts that go to and fro between two rules make no new one.
+        """
+        read = [rule for rule in self.rules if rule.is_about(intent)]
         facts = tuple(sorted({name for rule in read for name in rule.facts()}))
         conditions = tuple(rule.condition for rule in read if rule.condition is not None)
         until_ms = None if clock is None else next_turn_age_ms(conditions, clock)

@@ -56,7 +56,7 @@ class Explaining:
             "denials": [
                 {"path": path, "rule": item.rule, "policy": item.policy.hex(), "waits_for": item.waits_for,
                  "device_name": self.parts.adverts.name_of(item.device), "age_ms": age_ms - item.age_ms}
-                for path, item in sorted(content.denials.items())
+                for path, said in sorted(content.denials.items()) for item in said[-1:]
             ],
             "history": {
                 Outcome(number).name.lower(): count for number, count in sorted(content.outcomes.items())

@@ -54,9 +54,9 @@ def deny(sleeping: Sleeping, live: Live, blocked: list[Blocked], age_ms: int) ->
         if verdict is None:
             continue
         waits_for = ", ".join((*verdict.waits_for, "policy.version"))[:1000]
-        had = live.state.content.denials.get(item.call.path)
-        said = (verdict.rule, verdict.policy, waits_for, parts.device)
-        if had is not None and (had.rule, had.policy, had.waits_for, had.device) == said:
+        saying = (verdict.rule, verdict.policy, waits_for, parts.device)
+        said = live.state.content.denials.get(item.call.path, ())
+        if any((had.rule, had.policy, had.waits_for, had.device) == saying for had in said):
             continue
         sleeping.reenter(live, age_ms)
         body = b.DeniedSealed(item.call.path, False, verdict.rule, verdict.policy, waits_for)

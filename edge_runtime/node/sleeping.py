@@ -19,6 +19,7 @@ from .custody import Custody
 from .effects import Note, Stage
 from .judgement import Elsewhere, Judgement, Pause
 from .parts import Parts
+from .shelving import trigger_of
 from .spool import Live
 from .waiting import Waiting, has_expired, names_entries
 
@@ -101,14 +102,21 @@ class Sleeping:
             return
         if not leaves and not reasons:
             reasons.append("nothing to wait for: the handler awaits something that nobody will complete")
-        self.write_dormant(live, leaves, "; ".join(dict.fromkeys(reasons)), age_ms)
+        # Denied again, and each denial was said before (else it would stand in `made`): the sleep that stands will do.
+        is_said = bool(blocked) and all(item.denied is not None for item in blocked)
+        self.write_dormant(live, leaves, "; ".join(dict.fromkeys(reasons)), age_ms, is_said)
         live.hints = self.waiting.hints(live, body, leaves, age_ms)
 
-    def write_dormant(self, live: Live, leaves: list[Trigger], reason: str, age_ms: int) -> None:
+    def write_dormant(
+        self, live: Live, leaves: list[Trigger], reason: str, age_ms: int, is_said: bool = False
+    ) -> None:
         """Append `dormant`, woken by any of the leaves, unless the object sleeps just so already.
 
         Every sleep has an expiry: the lifetime, or DORMANCY_MS_MAX. What a body waits for beyond the bound of one
         trigger is looked at by time (`shelving`): a way out is never lost.
+
+        Args:
+            is_said: a sleep for another reason counts as just so, if everything that is waited for ends it.
         """
         trigger = _cut(any_of(leaves))
         tree = encode(to_tree(trigger)) if trigger is not None else NO_TRIGGER
@@ -116,6 +124,7 @@ class Sleeping:
         dormancy = live.state.content.dormancy
         if dormancy is not None and not live.made:
             is_same = (dormancy.trigger, dormancy.reason) == (tree, reason)
+            is_same = is_same or (is_said and _is_ended_by(dormancy.trigger, leaves))
             if is_same and not has_expired(dormancy, age_ms):
                 return
             if self.waiting.why_awake(live, None, age_ms):
@@ -188,6 +197,14 @@ def rest_of_call(live: Live, call: StepCall, age_ms: int) -> Pause | None:
     until_ms = memory.age_ms + (stay_ms if call.retry.max_ms is None else min(stay_ms, call.retry.max_ms))
     reason = f"after {Outcome(memory.outcome).name.lower()}: tried {memory.tries} times"
     return Pause((After(until_ms),), reason) if until_ms > age_ms else None
+
+
+def _is_ended_by(tree: bytes, leaves: list[Trigger]) -> bool:
+    """Say whether a sleep is ended by each of these; one that ends at another time too is not the same."""
+    standing = trigger_of(tree)
+    items = standing.items if isinstance(standing, Any) else () if standing is None else (standing,)
+    has_timer = any(isinstance(item, After) and item not in leaves for item in items)
+    return not has_timer and all(leaf in items for leaf in leaves)
 
 
 def _cut(trigger: Trigger | None) -> Trigger | None:

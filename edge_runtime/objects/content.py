@@ -81,7 +81,8 @@ class Content(Struct):
     offered_to: list[bytes] = field(default_factory=list)
     holder: bytes = b""  # who has custody as far as it was read
     lost: dict[bytes, None] = field(default_factory=dict)  # devices from which custody was claimed
-    denials: dict[str, Denial] = field(default_factory=dict)  # by path, until the call is tried
+    # By path, until the call is tried: what the newest denier has said under its newest policy, each rule once.
+    denials: dict[str, list[Denial]] = field(default_factory=dict)
     denied_by: dict[bytes, int] = field(default_factory=dict)  # device -> age of its newest denial
     offer_ages: dict[bytes, int] = field(default_factory=dict)  # device -> age at the newest offer to it
     loops: int = 0  # turns in a row that changed nothing: see `loops`

@@ -254,7 +254,12 @@ class ObjectState:
             case b.RefinedSealed():
                 self._apply_refined(body)
             case b.DeniedSealed():
-                c.denials[body.path] = Denial(body.rule, body.policy, body.waits_for, entry.author, entry.age_ms)
+                said = c.denials.setdefault(body.path, [])
+                said[:] = [
+                    item for item in said
+                    if (item.policy, item.device) == (body.policy, entry.author) and item.rule != body.rule
+                ]  # fmt: skip
+                said.append(Denial(body.rule, body.policy, body.waits_for, entry.author, entry.age_ms))
                 c.denied_by[entry.author] = entry.age_ms
             case b.AgainSealed():
                 c.script = Script(body.run, body.state, entry.age_ms, entry.wall_ms, c.asked.copy())

@@ -219,6 +219,26 @@ def test_a_refusal_is_written_once_and_a_day_of_facts_adds_nothing() -> None:
     assert kinds(base, "one")[3:] == ["reentered", "executed", "terminated"]
 
 
+def test_a_fact_that_goes_to_and_fro_between_two_rules_adds_nothing_after_each_has_spoken() -> None:
+    """Behaviour: 4.6: each rule says it once, then silence; what ends the sleep stays what any of them reads."""
+    policy = Policy.parse(
+        '[[rule]]\nname = "low"\nwhen = "x < 1"\neffect = "reject"\n'
+        '[[rule]]\nname = "middle"\nwhen = "x < 9"\neffect = "defer"\n'
+        '[[rule]]\nname = "high"\neffect = "permit"\n'
+    )
+    world, base, sent = make_world(policy)
+    base.fact("x", 0)
+    base.submit("plain", name="one")
+    for number in range(200):
+        base.fact("x", number % 2)
+        world.run(seconds=5)
+    assert kinds(base, "one").count("denied") == 2 and len(kinds(base, "one")) <= 8
+    assert {body["rule"] for body in bodies(base, "one", "denied")} == {"low", "middle"}
+    base.fact("x", 9)
+    world.run(seconds=1)
+    assert sent.calls == [("b.jpg", 4000)]
+
+
 def test_a_policy_that_was_changed_while_nothing_ran_is_noticed_at_the_next_start() -> None:
     """Behaviour: 6.4."""
     world, base, sent = make_world(REJECT)

@@ -54,7 +54,7 @@ def test_a_refusal_names_its_rule_what_it_read_and_why_the_rules_before_it_did_n
     found = explain(base, "one")
     verdict = found["verdict"]
     assert (verdict["effect"], verdict["rule"], verdict["step"]) == ("reject", "reserve", "greet")
-    assert verdict["policy"] == RULES.hash.hex() and verdict["waits_for"] == ["battery.percent"]
+    assert verdict["policy"] == RULES.hash.hex() and verdict["waits_for"] == ["battery.percent", "noise"]
     assert [rule["look"] for rule in verdict["rules"]] == [
         "it speaks of other intents", "decided", "an earlier rule decided"
     ]  # fmt: skip

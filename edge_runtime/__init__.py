@@ -1,8 +1,8 @@
 """Durable execution without a server: tasks that carry their own signed history from device to device.
 
 A program needs `App`, `Context` and little else; inside a step `current_attempt` gives the idempotency key, and
-`TerminalError`, `Busy`, `Unreachable`, `Refused` or `Incapable` say why it did not work. Names are loaded at their
-first use, so that `import edge_runtime` costs nothing: the command line imports it too.
+`TerminalError`, `Busy`, `Unreachable`, `Refused`, `Incapable` or `PartialError` say why it did not work. Names are
+loaded at their first use, so that `import edge_runtime` costs nothing: the command line imports it too.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .program.errors import BodyFreed as BodyFreed
     from .program.errors import Busy as Busy
     from .program.errors import Incapable as Incapable
+    from .program.errors import PartialError as PartialError
     from .program.errors import RefinementRefused as RefinementRefused
     from .program.errors import Refused as Refused
     from .program.errors import StepFailed as StepFailed
@@ -46,6 +47,7 @@ _PLACES = {
     "EffectClass": "objects.bodies",
     "Incapable": "program.errors",
     "Outcome": "judge.outcomes",
+    "PartialError": "program.errors",
     "RefinementRefused": "program.errors",
     "Refused": "program.errors",
     "Retry": "program.calls",

@@ -91,6 +91,7 @@ HUNG_THREADS_MAX = 16  # threads that never came back and were replaced; then pl
 WORKER_THREADS = 4  # plain functions; a hung one keeps its thread and is counted
 STEP_TIMEOUT_MS_DEFAULT = 10 * MINUTE_MS
 DEATHS_ELSEWHERE = 2  # process deaths in one step before the object is offered elsewhere
+SILENCES_ELSEWHERE = 2  # timeouts in a row at one peer before another is asked first
 DEATHS_MAX = 3  # before it is quarantined, over the whole chain
 RESUMPTIONS_PER_TURN_MAX = 1_000  # a body that takes more in one turn goes on in the next
 ATTEMPTS_MAX = 1_000  # of one step's own `Retry`; more is refused where it is written
@@ -223,6 +224,8 @@ RAMP_MAX = 32  # attempts in flight to one destination
 # two of these. Each such look is a record: a thousand sleepers must not flood their histories.
 PLACE_LOOK_MS = 1 * HOUR_MS
 DESTINATIONS_MAX = 1_000  # remembered at once; the one used longest ago goes
+OBSERVER_LATE_MS_MAX = 500  # of the own loop; beyond it what it saw of peers is held against none of them
+LATE_ANSWERS_MAX = 256  # tries given up whose answer may still be measured; the oldest goes
 PLACES_MAX = 16  # whom one step was sent to, remembered in the object; the one used longest ago goes
 TOKENS_MILLI_MAX = 10_000  # retry tokens of a destination (gRPC A6: ten); at half of them only a prober retries
 GAPS_MAX = 32  # signs of life remembered inside one contact: the last N, for on such links seconds say little

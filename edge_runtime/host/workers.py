@@ -1,6 +1,6 @@
 """Running steps: coroutine functions as tasks on the loop, plain functions in a few threads. One outcome each, always.
 
-A thread cannot be killed: after its time limit the outcome is `timeout` and a late result is discarded, but the
+A thread cannot be killed: after its time limit the outcome is `timeout` and a late result is only measured, but the
 thread stays taken; such threads are counted (`hung`), and replaced up to a bound.
 """
 
@@ -15,16 +15,17 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from ..base.limits import HUNG_THREADS_MAX, WORKER_THREADS
 from ..judge.outcomes import Outcome
 from ..node.effects import StartStep
 from ..node.events import StepEnded, StepWithheld
-from ..program.attempt import Attempt, enter_attempt
+from ..program.attempt import Attempt, Meter, enter_attempt
 from ..program.errors import Failure, classify_exception
 from ..program.results import encode_result
 from .clock import boot_ms
+from .lag import LoopLag
 from ..base.foreign import contained
 
 # When the daemon stops: how long steps may still end by themselves, then how long cancelled ones may take.
@@ -39,9 +40,11 @@ class _Run(Struct, eq=False):
     began_ms: int
     is_over: bool = False
     is_hung: bool = False
+    is_timed_out: bool = False
     task: asyncio.Task[None] | None = None
     thread_began_ms: int | None = None  # None while it waits for a thread
     context: contextvars.Context = field(default_factory=contextvars.Context)
+    meter: Meter = field(default_factory=Meter)
 
 
 class Workers:
@@ -72,6 +75,7 @@ class Workers:
         self._queued = 0
         self._lock = threading.Lock()  # around the counters and each run's two flags
         self._is_closing = False
+        self._lag = LoopLag(loop, lambda: bool(self._runs))
         self.hung = 0
 
     @property
@@ -106,7 +110,9 @@ class Workers:
             self._finish(run, _failed(run, Failure(Outcome.CRASHED, None, "not begun: the device stops", "Stopped")))
             return None
         self._runs[(effect.object, effect.path)] = run
-        attempt = Attempt(effect.attempt.hex(), effect.try_number, effect.object.hex())
+        self._lag.watch()
+        owner = effect.object.hex()
+        attempt = Attempt(effect.attempt.hex(), effect.try_number, owner, None, effect.peer, effect.done, run.meter)
         run.context.run(enter_attempt, attempt)
         return run
 
@@ -187,6 +193,7 @@ class Workers:
         with self._lock:
             if run.is_over:
                 return
+            run.is_timed_out = failure.outcome is Outcome.TIMEOUT
             if run.thread_began_ms is not None:
                 run.is_hung = True
                 self.hung += 1
@@ -194,10 +201,16 @@ class Workers:
 
     def _finish(self, run: _Run, ended: StepEnded | StepWithheld) -> None:
         """Tell an outcome, once."""
+        if isinstance(ended, StepEnded) and self._lag.was_late_since(run.began_ms):
+            ended = structs.replace(ended, is_observer_late=True)
         with self._lock:
-            if run.is_over:
-                return
-            run.is_over = True
+            was_over, run.is_over = run.is_over, True
+        if was_over:
+            # A late answer to a try that timed out: told to be measured, for it names its try, and not to count.
+            is_answer = isinstance(ended, StepEnded) and ended.outcome == Outcome.OK
+            if run.is_timed_out and is_answer and not self._is_closing:
+                self._tell(ended)
+            return
         key = (run.start.object, run.start.path)
         if self._runs.get(key) is run:
             del self._runs[key]
@@ -270,7 +283,7 @@ def _withheld(effect: StartStep) -> StepWithheld:
 
 
 def _timed_out(effect: StartStep) -> Failure:
-    return Failure(Outcome.TIMEOUT, None, f"no answer within {effect.timeout_ms} ms", "TimeoutError")
+    return Failure(Outcome.TIMEOUT, None, f"no answer within {effect.timeout_ms} ms", "TimeoutError", "silence")
 
 
 def _succeeded(run: _Run, value: object) -> StepEnded:
@@ -280,13 +293,14 @@ def _succeeded(run: _Run, value: object) -> StepEnded:
         return _failed(run, encoded)
     return StepEnded(
         effect.object, effect.path, effect.attempt, effect.try_number, encoded, int(Outcome.OK),
-        latency_ms=boot_ms() - run.began_ms,
+        latency_ms=boot_ms() - run.began_ms, bytes_used=run.meter.bytes_used, energy_mj=run.meter.energy_mj,
     )  # fmt: skip
 
 
 def _failed(run: _Run, failure: Failure) -> StepEnded:
     effect = run.start
     return StepEnded(
-        effect.object, effect.path, effect.attempt, effect.try_number, b"", int(failure.outcome), failure.error,
-        failure.error_type, failure.hint_ms, boot_ms() - run.began_ms,
+        effect.object, effect.path, effect.attempt, effect.try_number, failure.value, int(failure.outcome),
+        failure.error, failure.error_type, failure.hint_ms, boot_ms() - run.began_ms, failure.evidence, False,
+        run.meter.bytes_used, run.meter.energy_mj,
     )  # fmt: skip

@@ -41,6 +41,8 @@ class Failure(Struct, frozen=True):
         in_a_row: how often the same outcome came in a row, 1 for the first time.
         hint_ms: pushback; None for none, HINT_NEVER for one that forbids or cannot be read.
         deaths: process deaths in this step over the whole chain.
+        silences: timeouts in a row that an observer in good health saw.
+        fact: whose next word may end a refusal, empty for none named.
     """
 
     outcome: Outcome
@@ -48,6 +50,8 @@ class Failure(Struct, frozen=True):
     age_ms: int
     hint_ms: int | None = None
     deaths: int = 0
+    silences: int = 0
+    fact: str = ""
 
 
 class Wait(Struct, frozen=True):

@@ -10,7 +10,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from ..base.limits import BACKOFF_MS_MAX, DEATHS_ELSEWHERE, DEATHS_MAX, PLACE_LOOK_MS
+from ..base.limits import BACKOFF_MS_MAX, DEATHS_ELSEWHERE, DEATHS_MAX, PLACE_LOOK_MS, SILENCES_ELSEWHERE
 from ..base.units import SECOND_MS
 from ..objects.conditions import Truth
 from .backoff import Failure, Where, semantic_backoff
@@ -20,6 +20,9 @@ from .policy import Effect, Verdict
 from .prober import Destination
 from .rto import Rto
 from .snapshot import Snapshot
+
+# Topics of the wake index, not facts with a value: this device got another grant, or offers something else.
+GRANT_FACT, CAPABILITIES_FACT = "own.grant", "own.capabilities"
 
 
 class Action(Enum):
@@ -45,6 +48,8 @@ class StepCase(Struct, frozen=True):
             None: not known, and not asked.
         who: names the call on this device, as the prober knows it.
         link: the fact that says `up` or `down` of the way to the destination, empty where no fact does.
+        is_renewed: what the last failure waited for (a policy, a grant, a fact, a capability) has changed since.
+        fault: the device's name for the fault that closed the destination, empty while there is none.
     """
 
     intent: str
@@ -58,6 +63,8 @@ class StepCase(Struct, frozen=True):
     ends_age_ms: int | None = None
     who: bytes = b""
     link: str = ""
+    is_renewed: bool = False
+    fault: str = ""
 
 
 class Decision(Struct, frozen=True):
@@ -99,7 +106,7 @@ def evaluate_step(
             return Decision(Action.DORMANCY, "who flies is not known", facts=(OUTRANKED,), rule=verdict.rule)
     if case.exhausted is not None:
         return Decision(Action.DORMANCY, f"exhausted: {case.exhausted}", rule=verdict.rule)
-    if case.failure is not None:
+    if case.failure is not None and not case.is_renewed:
         paced = _pace(case, case.failure, snapshot, destination, rto, verdict.rule)
         if paced is not None:
             return paced
@@ -139,7 +146,7 @@ def _wait_for_turn(case: StepCase, snapshot: Snapshot, destination: Destination,
         until_ms = snapshot.age_ms + look_in_ms
         return Decision(Action.DORMANCY, reason, until_ms, ("link", *facts), (), rule, is_prober=True)
     if destination.failures:
-        reason = "unreachable: another object probes"
+        reason = "unreachable: another object probes" + (f" ({case.fault})" if case.fault else "")
     elif is_early:
         reason = "waiting for the pass: another object goes first"
     else:
@@ -167,7 +174,7 @@ def _pace(
     if failure.outcome is Outcome.CRASHED and failure.deaths >= DEATHS_ELSEWHERE and case.needs:
         return Decision(Action.DELEGATION, "the process died here twice", None, (), case.needs, rule)
     if wait.where is Where.ELSEWHERE:
-        return Decision(Action.DELEGATION, wait.reason, None, (), case.needs, rule)
+        return Decision(Action.DELEGATION, wait.reason, None, _renewals(failure), case.needs, rule)
     until_ms = wait.until_age_ms
     if until_ms is not None and wait.burns_budget:
         until_ms = _bounded(case, failure, until_ms)
@@ -175,11 +182,25 @@ def _pace(
         return None  # the prober paces; the own wait is for a destination of which nothing is known, as after a restart
     is_late = until_ms is not None and case.ends_age_ms is not None and until_ms >= case.ends_age_ms
     if is_late and not wait.is_on_signal:
-        return Decision(Action.TERMINATION, f"expired: after {wait.reason} the next try comes too late", rule=rule)
+        reason = f"after {wait.reason} the next try comes too late: the deadline cannot be met"
+        return Decision(Action.TERMINATION, reason, None, (), case.needs, rule)
     if until_ms is None or until_ms > snapshot.age_ms:
         facts = ("link",) if wait.is_on_signal else ()
+        if failure.silences >= SILENCES_ELSEWHERE and case.needs:  # another device may have another way there
+            return Decision(Action.DELEGATION, f"after {wait.reason}", until_ms, facts, case.needs, rule)
         return Decision(Action.DORMANCY, f"after {wait.reason}", until_ms, facts, (), rule)
     return None
+
+
+def _renewals(failure: Failure) -> tuple[str, ...]:
+    """Return the facts whose next word may change what the last try met."""
+    match failure.outcome:
+        case Outcome.REFUSED:
+            return ("policy.version", GRANT_FACT, *((failure.fact,) if failure.fact else ()))
+        case Outcome.INCAPABLE:
+            return (CAPABILITIES_FACT,)
+        case _:
+            return ()
 
 
 def _bounded(case: StepCase, failure: Failure, until_ms: int) -> int:

@@ -47,6 +47,10 @@ class Agenda:
         """Return how many objects wait in the queue."""
         return len(self._queue)
 
+    def __contains__(self, row: int) -> bool:
+        """Say whether an object waits in the queue."""
+        return row in self._queue
+
     def add(self, row: int, is_timed: bool = False) -> None:
         """Put one object on the queue; `is_timed`: because of the time alone."""
         if row not in self._queue:
@@ -63,8 +67,11 @@ class Agenda:
     # --- What wakes -----------------------------------------------------------------------------------------------
 
     def wake_topic(self, topic: str, is_timed: bool = False) -> int:
-        """Put all objects that stand under a key on the queue; return how many."""
-        rows = self.store.run("SELECT object FROM wakes WHERE topic = ? ORDER BY object", (topic,)).fetchall()
+        """Put all objects that stand under a key on the queue, by priority, deadline, size; return how many."""
+        rows = self.store.run(
+            "SELECT w.object FROM wakes w JOIN shelf s ON s.object = w.object WHERE w.topic = ? "
+            "ORDER BY s.class, s.deadline_ms, s.bytes, w.object", (topic,)
+        ).fetchall()  # fmt: skip
         for (row,) in rows:
             self.add(row, is_timed)
         return len(rows)
@@ -80,7 +87,10 @@ class Agenda:
         What was woken by the fact less than FLAP_MS ago is looked at when that time is over, as the fact is then.
         """
         for low, high in spans:
-            found = self.store.run("SELECT object FROM wakes WHERE topic >= ? AND topic < ?", (low, high)).fetchall()
+            found = self.store.run(
+                "SELECT w.object FROM wakes w JOIN shelf s ON s.object = w.object WHERE w.topic >= ? AND w.topic < ? "
+                "ORDER BY s.class, s.deadline_ms, s.bytes, w.object", (low, high)
+            ).fetchall()  # fmt: skip
             for (row,) in found:
                 until_ms = self._rests.get((row, name), -FLAP_MS) + FLAP_MS
                 if until_ms > life_ms:

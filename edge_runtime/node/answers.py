@@ -14,6 +14,7 @@ from ..objects.kinds import Kind
 from ..objects.records import Record, read_clear, read_sealed
 from . import commands as c
 from .contacts import Contacts
+from .fading import Presence
 from .intake import Intake
 from .parts import Parts
 from .shelving import trigger_of
@@ -165,11 +166,13 @@ class Answers:
             heard_ms = self.parts.adverts.by_device[advert.device][2]
             rows.append(
                 {"device": advert.device.hex(), "name": advert.name or None, "connected": contact is not None,
+                 "state": (Presence.AWAY if contact is None else contact.pulse.presence(life_ms)).value,
                  "address": None if contact is None else contact.address,
                  "capabilities": list(advert.capabilities), "last_ms": 0 if contact else life_ms - heard_ms}
             )  # fmt: skip
         rows.extend(
-            {"device": device.hex(), "name": None, "connected": True, "address": contact.address, "capabilities": [],
+            {"device": device.hex(), "name": None, "connected": True,
+             "state": contact.pulse.presence(life_ms).value, "address": contact.address, "capabilities": [],
              "last_ms": 0} for device, contact in sorted(by_device.items())
         )  # fmt: skip
         return sorted(rows, key=lambda row: (not row["connected"], row["last_ms"], row["device"]))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta, Struct
 
-from ..base.limits import LIFETIME_MS_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
+from ..base.limits import INTEGER_MAX, LIFETIME_MS_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
 
 Word = Annotated[str, Meta(max_length=NAME_BYTES_MAX)]
 Words = Annotated[list[Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]], Meta(max_length=LIST_ITEMS_MAX)]
@@ -33,6 +33,8 @@ class Submit(Base, frozen=True, tag="submit"):
     priority: Annotated[int, Meta(ge=0, le=15)] = 8
     lifetime_ms: Annotated[int, Meta(ge=1, le=LIFETIME_MS_MAX)] | None = None
     attempts_max: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    bytes_max: Annotated[int, Meta(ge=0, le=INTEGER_MAX)] = 0
+    energy_max_mj: Annotated[int, Meta(ge=0, le=INTEGER_MAX)] = 0
     recovery_ms: Annotated[int, Meta(ge=0, le=LIFETIME_MS_MAX)] = 0
     labels: Words = []
     anyway: bool = False

@@ -20,6 +20,7 @@ from ..objects.entries import Entry
 from ..objects.grants import check_membership
 from .effects import Close, Note, Send, Stage
 from .events import ContactEnded, ContactOpened, Drained, Heard
+from .fading import Presence, Pulse
 from .incapacity import Capacity
 from .messages import Adverts as AdvertsMessage
 from .messages import Denied, Entries, Head, Heads, Hello, Message, Refuse, Want, encode_message
@@ -54,6 +55,7 @@ class Contact(Struct):
     jobs: dict[bytes, tuple[tuple[int, int, int, int], tuple[bytes, ...]]] = field(default_factory=dict)
     known: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     asked: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 class Contacts:
@@ -69,6 +71,19 @@ class Contacts:
     def devices(self) -> tuple[bytes, ...]:
         """Return the devices in contact now, by id."""
         return tuple(sorted(dict.fromkeys(contact.device for contact in self.by_number.values())))
+
+    def steady(self) -> tuple[bytes, ...]:
+        """Return the devices in contact now that are not fading, by id."""
+        life_ms = self.parts.timeline.life_ms
+        found = [item.device for item in self.by_number.values() if item.pulse.presence(life_ms) is Presence.IN_CONTACT]
+        return tuple(sorted(dict.fromkeys(found)))
+
+    def kind_of(self, name: str) -> str:
+        """Return the kind of link by which the peer of that name or id is in contact, empty for none."""
+        for contact in self.by_number.values():
+            if name in (self.parts.adverts.name_of(contact.device), contact.device.hex()):
+                return contact.link
+        return ""
 
     # --- Opening and closing ----------------------------------------------------------------------------------
 
@@ -184,6 +199,7 @@ class Contacts:
         contact = self.by_number.get(event.contact)
         if contact is not None:
             contact.inflight_bytes = max(0, contact.inflight_bytes - event.bytes_size)
+            contact.pulse.sign(self.parts.timeline.life_ms, contact.inflight_bytes > 0)
             self._pump(contact)
 
     def hear_bytes(self, event: Heard) -> Contact | None:
@@ -191,6 +207,7 @@ class Contacts:
         contact = self.by_number.get(event.contact)
         if contact is not None:
             contact.bytes_in += event.bytes_size
+            contact.pulse.sign(self.parts.timeline.life_ms, contact.inflight_bytes > 0)
         return contact
 
     # --- Sending ----------------------------------------------------------------------------------------------
@@ -297,6 +314,7 @@ class Contacts:
         encoded = tuple(encode_message(message) for message in messages)
         size = sum(len(data) for data in encoded)
         contact.inflight_bytes += size
+        contact.pulse.owe(self.parts.timeline.life_ms)
         contact.bytes_out += size
         self.parts.effects.append(Send(contact.number, encoded))
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..base.limits import OFFER_MS_MAX, OFFERS_MAX
+from ..base.limits import OFFER_MS_MAX, OFFERS_MAX, SILENCES_ELSEWHERE
 from ..objects import bodies as b
+from ..objects.attempts import silent_devices
 from ..objects.grants import may_append
 from ..objects.kinds import Kind
 from ..objects.records import make, read_clear
@@ -30,12 +31,13 @@ class Custody:
 
     def __init__(
         self, parts: Parts, in_contact: Callable[[], Sequence[bytes]], capacity: Capacity,
-        is_rejected: Callable[[Live], bool],
+        is_rejected: Callable[[Live], bool], likelihood_ppb: Callable[[bytes], int],
     ) -> None:  # fmt: skip
         self.parts = parts
         self.capacity = capacity
         self.in_contact = in_contact
         self.is_rejected = is_rejected
+        self._likelihood_ppb = likelihood_ppb
         # Wire refusals to say to an offerer: (object, offer, offerer, reason); contacts take them from here.
         self.refusals: list[tuple[bytes, bytes, bytes, Refusal]] = []
         self._refused: dict[bytes, None] = {}
@@ -66,8 +68,12 @@ class Custody:
             return False
         refused = [device for device, at_ms in content.denied_by.items() if at_ms > live.state.resumed_age_ms]
         denied = self.capacity.excluded(live, (*needs, content.intent), age_ms)
-        excluded = (*tried, *content.lost, *refused, *denied)
-        found = self.parts.adverts.candidates(needs, content.intent, excluded, self.in_contact())
+        silent = silent_devices(content.steps.values(), SILENCES_ELSEWHERE)
+        excluded = (*tried, *content.lost, *refused, *denied, *silent)
+        in_contact = self.in_contact()
+        found = self.parts.adverts.candidates(needs, content.intent, excluded, in_contact)
+        # In contact first, then who is met again most likely, then who was met last.
+        found.sort(key=lambda advert: (advert.device not in in_contact, -self._likelihood_ppb(advert.device)))
         for advert in found:
             if live.state.history.may_hold(advert.device):
                 self.offer_to(live, advert.device, reason, age_ms, needs)

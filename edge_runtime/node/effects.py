@@ -28,12 +28,14 @@ class Stage(Enum):
 class StartStep(Struct, frozen=True):
     """Run this function now: coroutine functions on the loop, plain ones in a worker thread.
 
-    The host answers with exactly one `StepEnded`, also when the step is stopped or times out, or one `StepWithheld`.
+    The host answers with exactly one `StepEnded`, also when the step is stopped or times out, or one `StepWithheld`;
+    after a timeout the late answer of a thread is told as another `StepEnded`, to be measured and not to count.
 
     Attributes:
         attempt: 16 bytes, the idempotency key: `current_attempt().id` inside the step.
         result_type: annotation that the result must fit.
-        timeout_ms: then the outcome is `timeout`; a thread's late result is discarded.
+        timeout_ms: then the outcome is `timeout`.
+        peer: whom to ask, empty where the step names nobody. done: what earlier tries committed, as plain values.
         policy: hash of the policy that permitted it. expires_wall_ms: when its grants end, 0 for never. The host asks
             `authority.is_in_force` right before the step runs, and answers `StepWithheld` if it is not.
     """
@@ -49,6 +51,8 @@ class StartStep(Struct, frozen=True):
     timeout_ms: int
     policy: bytes = b""
     expires_wall_ms: int = 0
+    peer: str = ""
+    done: tuple[Any, ...] = ()
 
 
 class StopStep(Struct, frozen=True):

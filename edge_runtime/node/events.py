@@ -39,11 +39,16 @@ class StepEnded(Struct, frozen=True):
 
     Attributes:
         object, path, attempt, try_number: as in the `StartStep`.
-        value: canonical CBOR of the result, at most RESULT_BYTES_MAX, if outcome is OK, else empty.
+        value: canonical CBOR of the result, up to RESULT_BYTES_MAX, if outcome is OK; progress if PARTIAL; else empty
         outcome: number of `judge.outcomes.Outcome`.
         error, error_type: bounded text for people, empty if OK.
         hint_ms: pushback asked for by the other side; None for none, `HINT_NEVER` for an unreadable one.
         latency_ms: from release to return, by the boot clock.
+        evidence: what decided the outcome, in a word; for `refused` the fact waited for.
+        is_observer_late: this device's own loop was late meanwhile: what it saw is held against nobody.
+        bytes_used, energy_mj: what the step says it spent.
+
+    After a `timeout` a second one may come for the same try: the late answer, whose round trip is worth knowing.
     """
 
     object: bytes
@@ -56,6 +61,10 @@ class StepEnded(Struct, frozen=True):
     error_type: str = ""
     hint_ms: int | None = None
     latency_ms: int = 0
+    evidence: str = ""
+    is_observer_late: bool = False
+    bytes_used: int = 0
+    energy_mj: int = 0
 
 
 class StepWithheld(Struct, frozen=True):

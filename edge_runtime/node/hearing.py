@@ -35,6 +35,7 @@ class Hearing:
     def open_contact(self, event: e.ContactOpened) -> None:
         """A contact begins; what waits for the peer is looked at."""
         if self.contacts.open(event) is not None:
+            self.judgement.pacing.meet(event.device)
             self._wake_peer(event.device)
 
     def end_contact(self, event: e.ContactEnded) -> None:

@@ -14,6 +14,7 @@ from typing import Any, assert_never
 from ..base.foreign import contained
 from ..base.limits import DEATHS_MAX
 from ..base.moment import Moment
+from ..judge.evaluate import CAPABILITIES_FACT
 from ..judge.outcomes import Outcome
 from ..judge.policy import Policy
 from ..objects import bodies as b
@@ -39,8 +40,9 @@ from .facts import Facts
 from .hearing import Hearing
 from .incapacity import Capacity
 from .intake import Intake
-from .judgement import SLOT_TOPIC, Judgement
+from .judgement import Judgement
 from .membership import Members, Membership
+from .pacing import Pacing
 from .parts import Parts, Settings
 from .polls import Polls
 from .reconcile import Reconciler
@@ -85,8 +87,11 @@ class Node:
         self.parts = parts
         capacity = Capacity(parts)
         self.contacts = Contacts(parts, Reconciler(parts), capacity)
-        self.judgement = Judgement(parts, Authority(parts, policy), self.contacts.devices, capacity)
-        self.custody = Custody(parts, self.contacts.devices, capacity, self.judgement.is_rejected)
+        pacing = Pacing(parts, self.contacts.kind_of)
+        self.judgement = Judgement(parts, Authority(parts, policy), self.contacts.devices, capacity, pacing)
+        self.custody = Custody(
+            parts, self.contacts.steady, capacity, self.judgement.is_rejected, pacing.likelihood_ppb
+        )
         self.shelving = Shelving(parts)
         self.turner = Turner(parts, self.judgement, self.custody, self.shelving)
         self.intake = Intake(parts)
@@ -252,8 +257,10 @@ class Node:
     def _after(self, event: e.Event) -> None:
         """Go on with what woke, push what is new to peers, tell waiters and followers."""
         parts = self.parts
+        self.judgement.places.hand_out()
         for row in parts.agenda.take(parts.timeline.life_ms):
             self._look(row)
+        self.judgement.places.hand_out()
         self.swarming.look(parts.touched)
         origin = event.contact if isinstance(event, e.Heard) else -1
         for live, entry in parts.appended:
@@ -312,7 +319,7 @@ class Node:
         parts = self.parts
         self._say_advert()
         dead = parts.store.run(
-            "SELECT object, path, attempt, try_number, fingerprint, effect, released_ms, verdict, attempts_max "
+            "SELECT object, path, attempt, try_number, fingerprint, effect, released_ms, verdict, attempts_max, peer "
             "FROM releases ORDER BY object, path"
         ).fetchall()
         # No step of this process runs yet. What a rebuild has loaded already took the dead ones for running.
@@ -329,7 +336,7 @@ class Node:
         # No other object is looked at for the start alone: who was awake is due, who waits is found by what changes.
         if self._are_apps_new():
             parts.agenda.wake_topic("apps")
-        parts.agenda.wake_topic(f"fact:{SLOT_TOPIC}")  # the places are free: what held them died
+        self.judgement.free_places()  # what held them died
         parts.agenda.wake_topic(ADVICE_TOPIC)
 
     def _are_apps_new(self) -> bool:
@@ -345,7 +352,7 @@ class Node:
         memory = live.state.content.steps.get(path)
         deaths = 1 + (memory.deaths if memory is not None else 0)
         body = b.ExecutedSealed(
-            bytes(flight.attempt), flight.try_number, path, bytes(flight.fingerprint), flight.effect, "", "",
+            bytes(flight.attempt), flight.try_number, path, bytes(flight.fingerprint), flight.effect, flight.peer, "",
             flight.verdict, int(Outcome.CRASHED), False, b"", f"the process ended during this step (deaths {deaths})",
             "ProcessDeath", 0, None, 1, "",
         )  # fmt: skip
@@ -361,6 +368,7 @@ class Node:
         if self.parts.adverts.say(settings.capabilities, settings.resources, intents, life_ms):
             own = self.parts.adverts.by_device[self.parts.device][1]
             self.contacts.tell_adverts([own])
+            self.parts.agenda.wake_topic(f"fact:{CAPABILITIES_FACT}")
 
     def _found_fleet(self, event: e.FleetMade) -> None:
         grant = self.parts.members.found_fleet(event.name, event.key, self.parts.wall_ms)

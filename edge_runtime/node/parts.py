@@ -130,10 +130,10 @@ class Parts(Struct):
         live.flights[path] = flight
         self.touched[live.object] = None
         self.store.run(
-            "INSERT OR REPLACE INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO releases VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 live.row, path, flight.attempt, flight.try_number, flight.fingerprint, flight.effect,
-                flight.released_ms, flight.verdict, flight.attempts_max,
+                flight.released_ms, flight.verdict, flight.attempts_max, flight.peer,
             ),
         )  # fmt: skip
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..judge.outcomes import Outcome
 from ..objects import bodies as b
+from ..objects.codec import decode_value
 from ..objects.kinds import Kind
 from ..objects.records import make
 from ..objects.script import Resumed, Resumption
-from ..program.driver import StepCall
+from ..program.driver import Body, StepCall
 from .effects import Stage, StartStep, StopStep
 from .events import StepEnded
-from .judgement import Go
+from .judgement import Go, Judgement
 from .parts import Parts
 from .sleeping import Blocked, Sleeping
 from .spool import Flight, Live
@@ -22,13 +26,19 @@ def start_step(parts: Parts, live: Live, go: Go) -> None:
     try_number = 1 + (memory.tries if memory is not None else 0)
     flight = Flight(
         call.attempt, try_number, call.fingerprint, int(call.effect), parts.timeline.life_ms,
-        go.verdict.describe()[:1000], 0 if limits is None else limits.attempts or 0,
+        go.verdict.describe()[:1000],
+        0 if limits is None else limits.attempts or 0, go.peer, bytes_size=call.bytes_size, link=go.link,
     )  # fmt: skip
+    arguments = call.arguments
+    done: tuple[Any, ...] = ()
+    if memory is not None and memory.rest is not None:  # what was committed is not sent again
+        done = tuple(decode_value(part) for part in memory.done)
+        arguments = (decode_value(memory.rest), *arguments[1:]) if arguments else ()
     parts.keep_flight(live, call.path, flight)
     parts.effects.append(
         StartStep(
-            live.object, call.path, call.attempt, try_number, call.name, call.function, call.arguments,
-            call.result_type, call.timeout_ms, go.verdict.policy, go.verdict.expires_wall_ms,
+            live.object, call.path, call.attempt, try_number, call.name, call.function, arguments,
+            call.result_type, go.limit_ms, go.verdict.policy, go.verdict.expires_wall_ms, go.peer, done,
         )
     )  # fmt: skip
     parts.note(Stage.JUDGED, live, action="execution", path=call.path, attempt=try_number)
@@ -67,8 +77,27 @@ def deny(sleeping: Sleeping, live: Live, blocked: list[Blocked], age_ms: int) ->
 def executed_body(flight: Flight, event: StepEnded, is_final: bool) -> b.ExecutedSealed:
     """Return the record of one try of a step."""
     return b.ExecutedSealed(
-        flight.attempt, event.try_number, event.path, flight.fingerprint, flight.effect, "", "", flight.verdict,
-        event.outcome, is_final, event.value, event.error, event.error_type, event.latency_ms, event.hint_ms, 0, "",
+        flight.attempt, event.try_number, event.path, flight.fingerprint, flight.effect, flight.peer, flight.link[:128],
+        flight.verdict, event.outcome, is_final, event.value, event.error, event.error_type, event.latency_ms,
+        event.hint_ms, 0, event.evidence, event.bytes_used, event.energy_mj,
+    )  # fmt: skip
+
+
+def next_over(judgement: Judgement, live: Live, body: Body, age_ms: int) -> b.ExecutedSealed | None:
+    """Return the record of a waiting step that ends without another try; None if there is none."""
+    for call in body.steps():
+        over = None if call.path in live.flights else judgement.over_before(live, call, age_ms)
+        if over is not None:
+            return over_body(live, call, *over)
+    return None
+
+
+def over_body(live: Live, call: StepCall, outcome: Outcome, reason: str) -> b.ExecutedSealed:
+    """Return the record of a step that ends without another try; its number is that of the last one, 0 for none."""
+    memory = live.state.content.steps.get(call.path)
+    return b.ExecutedSealed(
+        call.attempt, 0 if memory is None else memory.tries, call.path, call.fingerprint, int(call.effect), "", "", "",
+        int(outcome), True, b"", reason, "", 0, None, 0, "",
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from .custody import Custody
 from .effects import MembershipChanged, Note, Stage
 from .lookup import find_device, find_object
 from .parts import Parts
+from .renewals import note_grant
 from .spool import Live
 from .surroundings import say_radio, wake_readers
 
@@ -52,7 +53,7 @@ class Requests:
         )  # fmt: skip
         sealed = b.CreatedSealed(
             command.intent, arguments, command.name, b"", "", 0, command.attempts_max, tuple(command.labels),
-            self._degradations(command.intent, arguments),
+            self._degradations(command.intent, arguments), command.bytes_max, command.energy_max_mj,
         )  # fmt: skip
         live = self.parts.pen.begin(clear, sealed)
         self.parts.note(Stage.ENTERED, live, intent=command.intent)
@@ -265,6 +266,7 @@ class Requests:
         root, name, grant = self.parts.members.join(data, self.parts.timeline.moment)
         self.parts.agenda.wake_topic("fact:policy.version")  # what an expired grant refused, a new one may permit
         self.parts.effects.append(MembershipChanged())
+        note_grant(self.parts)
         self.parts.effects.append(Note(Stage.ENTERED, b"", {"joined": name}, is_info=True))
         return {
             "grant": grant.id.hex(), "roles": [role.value for role in grant.roles], "fleet": root.hex(), "name": name,

@@ -9,12 +9,28 @@ is the object's id. Source: ours; measured in `docs/benchmarks.md`.
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 2
+# Pacing tables that came later, by themselves: an upgrade makes them, too.
+POLLS = """CREATE TABLE IF NOT EXISTS polls (
+    object INTEGER NOT NULL, probe TEXT NOT NULL, polls INTEGER NOT NULL, missed INTEGER NOT NULL,
+    age_ms INTEGER NOT NULL, is_exact INTEGER NOT NULL, PRIMARY KEY (object, probe)
+) WITHOUT ROWID;
+"""
+ESTIMATORS = """
+CREATE TABLE IF NOT EXISTS pacing (
+    kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, key)
+);
+"""
+
+SCHEMA_VERSION = 3
 # What brings a spool of an older version to the next one: version -> statements, in one transaction.
 UPGRADES: dict[int, str] = {
     1: """
     ALTER TABLE releases ADD COLUMN verdict TEXT NOT NULL DEFAULT '';
     ALTER TABLE releases ADD COLUMN attempts_max INTEGER NOT NULL DEFAULT 0;
+    """,
+    2: f"""
+    ALTER TABLE releases ADD COLUMN peer TEXT NOT NULL DEFAULT '';
+    {POLLS} {ESTIMATORS}
     """,
 }
 
@@ -32,7 +48,8 @@ CREATE TABLE fleets (root BLOB PRIMARY KEY, name TEXT NOT NULL, own_grant BLOB N
 CREATE TABLE releases (
     object INTEGER NOT NULL, path TEXT NOT NULL, attempt BLOB NOT NULL, try_number INTEGER NOT NULL,
     fingerprint BLOB NOT NULL, effect INTEGER NOT NULL, released_ms INTEGER NOT NULL,
-    verdict TEXT NOT NULL DEFAULT '', attempts_max INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (object, path)
+    verdict TEXT NOT NULL DEFAULT '', attempts_max INTEGER NOT NULL DEFAULT 0,
+    peer TEXT NOT NULL DEFAULT '', PRIMARY KEY (object, path)
 ) WITHOUT ROWID;
 CREATE TABLE keyed_state (scope TEXT, name TEXT, value BLOB NOT NULL, PRIMARY KEY (scope, name)) WITHOUT ROWID;
 CREATE TABLE set_facts (
@@ -70,18 +87,14 @@ CREATE TABLE digests (root BLOB PRIMARY KEY, sum BLOB NOT NULL, objects INTEGER 
 """
 DERIVED_TABLES = ("shelf", "wakes", "digests")
 
-PACING = """
+PACING = f"""
 CREATE TABLE contacts (
     n INTEGER PRIMARY KEY, device BLOB NOT NULL, link TEXT NOT NULL, address TEXT NOT NULL, start_ms INTEGER NOT NULL,
     start_wall_ms INTEGER NOT NULL, end_ms INTEGER, bytes_in INTEGER NOT NULL DEFAULT 0,
     bytes_out INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT ''
 );
-CREATE TABLE polls (
-    object INTEGER NOT NULL, probe TEXT NOT NULL, polls INTEGER NOT NULL, missed INTEGER NOT NULL,
-    age_ms INTEGER NOT NULL, is_exact INTEGER NOT NULL, PRIMARY KEY (object, probe)
-) WITHOUT ROWID;
-CREATE INDEX contacts_device ON contacts (device, n);
-"""
+{POLLS}CREATE INDEX contacts_device ON contacts (device, n);
+{ESTIMATORS}"""
 
 # The documented views of `query`; hex ids, so that a person can read and type them.
 VIEWS = """

@@ -100,7 +100,7 @@ class Sleeping:
         if live.loops >= LOOPS_STUCK and not has_progress(live.made):
             self.stick(live, age_ms)
             return
-        if not leaves and not reasons:
+        if not leaves and not blocked and not reasons:
             reasons.append("nothing to wait for: the handler awaits something that nobody will complete")
         # Denied again, and each denial was said before (else it would stand in `made`): the sleep that stands will do.
         is_said = bool(blocked) and all(item.denied is not None for item in blocked)

@@ -14,12 +14,13 @@ from msgspec import Struct, field
 
 from ..base.errors import PeerError
 from ..base.limits import INTEGER_MAX, STATE_CACHE_BYTES_MAX
-from ..objects.bodies import CreatedClear
+from ..objects.bodies import CreatedClear, ExecutedSealed
 from ..objects.entries import Entry, reopen
 from ..objects.fold import ObjectState
 from ..objects.grants import Role
 from ..objects.history import Placed
 from ..objects.intents import hash256
+from ..objects.kinds import Kind
 from ..objects.records import Record, read_clear
 from ..objects.triggers import Trigger
 from ..program.driver import Body
@@ -44,7 +45,8 @@ UPDATE_SHELF = (
 class Flight(Struct):
     """One try of a step that the host of this process is running; kept in the store until its outcome comes.
 
-    `verdict` and `attempts_max` (0: none) are what policy said of it.
+    `verdict` and `attempts_max` (0: none) are what policy said of it, `peer` is whom it was sent to, empty where the
+    step names nobody. The size of its arguments and the kind of link die with the process, as the try does.
     """
 
     attempt: bytes
@@ -54,7 +56,10 @@ class Flight(Struct):
     released_ms: int
     verdict: str = ""
     attempts_max: int = 0
+    peer: str = ""
     is_abandoned: bool = False
+    bytes_size: int = 0
+    link: str = ""
 
 
 class Shelved(Struct, frozen=True):
@@ -107,6 +112,17 @@ class Live(Struct):
         """The object's id."""
         return self.state.object
 
+    def outcomes(self) -> dict[int, int]:
+        """Return how many attempts ended in which way, those of this turn included: what waits for a count sees it."""
+        found = self.state.content.outcomes
+        made = [record.body for record in self.made if record.kind == Kind.EXECUTED]
+        if made:
+            found = dict(found)
+            for body in made:
+                if isinstance(body, ExecutedSealed):
+                    found[body.outcome] = found.get(body.outcome, 0) + 1
+        return found
+
 
 class ShelfRow(Struct, frozen=True):
     """The derived row of one object."""
@@ -154,7 +170,7 @@ class Spool:
             return None
         live = Live(found[0], self._load_state(found[0], object_id), found[1], bool(found[2]), found[3])
         for path, *fields in self.store.run(
-            "SELECT path, attempt, try_number, fingerprint, effect, released_ms, verdict, attempts_max "
+            "SELECT path, attempt, try_number, fingerprint, effect, released_ms, verdict, attempts_max, peer "
             "FROM releases WHERE object = ?",
             (live.row,),
         ).fetchall():

@@ -13,6 +13,7 @@ from ..judge.fact_names import DEVICE, LINK, PEER
 from ..objects.watching import spans_of
 from .events import FactRead
 from .parts import Parts
+from .renewals import note_policy
 
 UP, DOWN = "up", "down"
 
@@ -56,6 +57,7 @@ def introduce(parts: Parts, policy: bytes) -> None:
 def say_policy(parts: Parts, policy: bytes) -> None:
     """Another policy is in force, or the same was read again: what waits for one is looked at."""
     _put_quietly(parts, "policy.version", policy.hex())
+    note_policy(parts, policy)
     parts.store.set_meta("policy", policy.hex())
     parts.agenda.happen("fact:policy.version", parts.timeline.life_ms)
 

@@ -36,10 +36,10 @@ from .advising import advice_resumption
 from .custody import Custody
 from .effects import Note, Stage
 from .events import StepEnded, StepWithheld
-from .judgement import Go, Judgement, Pause, call_name
+from .judgement import Go, Judgement, Pause, TooLate
 from .parts import Parts
 from .polling import Polling
-from .releasing import deny, executed_body, resumption_of, start_step, stop_abandoned
+from .releasing import deny, executed_body, next_over, over_body, resumption_of, start_step, stop_abandoned
 from .shelving import Shelving
 from .sleeping import Blocked, Sleeping, rest_of_call
 from .spool import Live
@@ -104,8 +104,10 @@ class Turner:
         """Record what came of a step, then go on."""
         flight = live.flights.get(event.path)
         if flight is None or (flight.attempt, flight.try_number) != (event.attempt, event.try_number):
+            self.judgement.pacing.measure_late(event)
             return
         self.parts.forget_flight(live, event.path)
+        event = self.judgement.read(live, flight, event)
         if not self.is_turnable(live):
             return  # custody moved on or the object ended meanwhile: the result is without effect
         age_ms = self.parts.spool.age_ms(live)
@@ -114,7 +116,6 @@ class Turner:
         body = executed_body(flight, event, is_final)
         live.made.append(make(Kind.EXECUTED, b.Empty(), body))
         self.parts.note(Stage.EXECUTED, live, path=event.path, outcome=Outcome(event.outcome).name.lower())
-        self.judgement.learn(live, call_name(event.path), event)
         if is_final and live.body is not None:
             self.sleeping.waiting.see(live, live.body)
             self._deliver(live, resumption_of(body, age_ms, self.parts.wall_ms))
@@ -196,6 +197,12 @@ class Turner:
             body = live.body or self._open_body(live, intent, world)
             self._absorb(live, body)
             self._resume(live, body, world, age_ms)
+            self.polling.attend(live, body, age_ms)
+            while body.ended is None and (late := self._release(live, body, intent, age_ms)):
+                for call, reason in late:
+                    self._end_step(live, body, world, over_body(live, call, Outcome.EXPIRED, reason), age_ms)
+                self._resume(live, body, world, age_ms)
+                self.polling.attend(live, body, age_ms)
         except Nondeterminism as error:
             self._park(live, f"nondeterminism: {error}", age_ms)
             return
@@ -203,11 +210,16 @@ class Turner:
             self._park(live, "overran: the handler did not give way within its slice", age_ms)
             self.parts.spool.park(live, "overran")
             return
-        self.polling.attend(live, body, age_ms)
         if body.ended is not None:
             self._end_body(live, body, intent, age_ms)
-        else:
-            self._release(live, body, intent, age_ms)
+
+    def _end_step(self, live: Live, body: Body, world: World, record: b.ExecutedSealed, age_ms: int) -> None:
+        """Write down how a step ended without another try, and tell the body."""
+        self.sleeping.reenter(live, age_ms)
+        live.made.append(make(Kind.EXECUTED, b.Empty(), record))
+        self.parts.note(Stage.EXECUTED, live, path=record.path, outcome=Outcome(record.outcome).name.lower())
+        body.deliver(resumption_of(record, age_ms, self.parts.wall_ms), world)
+        self._absorb(live, body)
 
     def _resume(self, live: Live, body: Body, world: World, age_ms: int) -> None:
         """Let the body take what is there, one thing at a time."""
@@ -218,6 +230,10 @@ class Turner:
         for _ in range(RESUMPTIONS_PER_TURN_MAX):
             if body.ended is not None:
                 return
+            over = next_over(self.judgement, live, body, age_ms)
+            if over is not None:
+                self._end_step(live, body, world, over, age_ms)
+                continue
             may_idle = self.sleeping.waiting.may_take(live, idle, age_ms)
             found = self._next_resumption(live, body, may_idle, waited, age_ms)
             if found is None:
@@ -309,10 +325,12 @@ class Turner:
 
     # --- Steps ----------------------------------------------------------------------------------------------------
 
-    def _release(self, live: Live, body: Body, intent: Intent, age_ms: int) -> None:
+    def _release(self, live: Live, body: Body, intent: Intent, age_ms: int) -> list[tuple[StepCall, str]]:
+        """Start what may run; else offer the object, or let it sleep. Return the steps that cannot come in time."""
         calls = body.steps()
         stop_abandoned(self.parts, live, calls)
         blocked: list[Blocked] = []
+        late: list[tuple[StepCall, TooLate]] = []
         for call in calls:
             if call.path in live.flights:
                 continue
@@ -320,6 +338,8 @@ class Turner:
             if isinstance(decision, Go):
                 self.sleeping.reenter(live, age_ms)
                 start_step(self.parts, live, decision)
+            elif isinstance(decision, TooLate):
+                late.append((call, decision))
             else:
                 blocked.append(Blocked(call, decision))
         deny(self.sleeping, live, blocked, age_ms)
@@ -327,15 +347,20 @@ class Turner:
         if parked is not None:
             self.parts.spool.park(live, parked.reason)
             self.parts.effects.append(Note(Stage.JUDGED, live.object, {"parked": parked.reason}, is_info=True))
+        for _, decision in late:  # another device may have a faster way
+            if not live.flights and self.custody.offer(live, decision.needs, decision.reason, age_ms):
+                return []
         if live.flights:
             live.hints = self.sleeping.waiting.hints(live, body, [], age_ms)
-            return
+        if late or live.flights:
+            return [(call, decision.reason) for call, decision in late]
         elsewhere = next((item.elsewhere for item in blocked if item.elsewhere is not None), None)
         if elsewhere is not None:
             self.custody.capacity.say(live, elsewhere.denied, elsewhere.reason, age_ms)
         if elsewhere is not None and self.custody.offer(live, elsewhere.needs, elsewhere.reason, age_ms):
-            return
+            return []
         self.sleeping.sleep(live, body, blocked, self.polling.leaves(live, body), age_ms)
+        return []
 
     # --- Ending ---------------------------------------------------------------------------------------------------
 
@@ -344,8 +369,9 @@ class Turner:
         match body.ended:
             case Completed(value):
                 self.sleeping.finish(live, b.End.COMPLETED, value, "", "")
-            case Failed(error, error_type):
-                self.sleeping.finish(live, b.End.FAILED, b"", error, error_type)
+            case Failed(error, error_type, is_expired):
+                end = b.End.EXPIRED if is_expired else b.End.FAILED
+                self.sleeping.finish(live, end, b"", error, error_type)
             case Cancelled():
                 self.sleeping.finish(live, b.End.CANCELLED, b"", "cancelled on request", "Cancelled")
             case Again(state):

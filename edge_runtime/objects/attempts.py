@@ -9,6 +9,8 @@ Source: ours (`docs/architecture.md`, Outcomes); pushback after gRPC A6: what wa
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from enum import Enum
 
 from msgspec import Struct, field
@@ -16,7 +18,7 @@ from msgspec import Struct, field
 from ..base.errors import PeerError
 from ..base.limits import PLACES_MAX
 from . import bodies as b
-from .codec import decode, encode
+from .codec import decode, decode_value, encode
 
 # Numbers of outcomes (`judge.outcomes`, which stands a floor higher).
 _PARTIAL, _TIMEOUT, _BUSY = 1, 3, 5
@@ -24,6 +26,7 @@ _PARTIAL, _TIMEOUT, _BUSY = 1, 3, 5
 SPENDS_AN_ATTEMPT = (0, 3, 4, 5, 8, 9, 10, 11)
 # How an observer that was itself late marks what it saw (Lifeguard): nobody is blamed for it.
 DEGRADED = "observer_degraded"
+DEVICE_NAME = re.compile("[0-9a-f]{64}")
 
 
 class Dimension(Enum):
@@ -34,12 +37,17 @@ class Dimension(Enum):
     ENERGY = "energy"
 
 
+# What is said of the peer, whoever asked it; the rest (no way there, no right, a bug) is of the device that tried.
+_OF_THE_PEER = (_TIMEOUT, _BUSY)
+
+
 class PlaceMemory(Struct):
     """How the newest tries of one step went at one place.
 
     Attributes:
         in_a_row: the same outcome so many times in a row, 1 for the first; a wait that was asked for starts it anew.
         silences: timeouts in a row that an observer in good health saw.
+        device: that made the newest try.
     """
 
     outcome: int = 0
@@ -48,8 +56,13 @@ class PlaceMemory(Struct):
     in_a_row: int = 0
     silences: int = 0
     evidence: str = ""
+    device: bytes = b""
 
-    def take(self, body: b.ExecutedSealed, age_ms: int) -> None:
+    def concerns(self, device: bytes) -> bool:
+        """Say whether the newest try is held against a try of this device, too."""
+        return self.device == device or self.outcome in _OF_THE_PEER
+
+    def take(self, body: b.ExecutedSealed, device: bytes, age_ms: int) -> None:
         """Remember one more try."""
         is_same = self.in_a_row and self.outcome == body.outcome
         was_asked = self.outcome == _BUSY and self.hint_ms is not None
@@ -58,7 +71,7 @@ class PlaceMemory(Struct):
             self.silences = 0
         elif not body.evidence.startswith(DEGRADED):
             self.silences += 1
-        self.outcome, self.age_ms = body.outcome, age_ms
+        self.outcome, self.age_ms, self.device = body.outcome, age_ms, device
         self.hint_ms, self.evidence = body.hint_ms, body.evidence
 
 
@@ -90,7 +103,7 @@ class StepMemory(Struct):
         self.died_at = author if body.deaths else self.died_at
         name = body.peer or author.hex()
         place = self.places.pop(name, None) or PlaceMemory()
-        place.take(body, age_ms)
+        place.take(body, author, age_ms)
         self.places[name] = place
         while len(self.places) > PLACES_MAX:
             del self.places[next(iter(self.places))]
@@ -111,12 +124,18 @@ def read_partial(value: bytes) -> tuple[bytes, bytes] | None:
     try:
         match decode(value):
             case [bytes() as done, bytes() as rest]:
-                decode(done)
-                decode(rest)
+                decode_value(done)
+                decode_value(rest)
                 return done, rest
     except PeerError:
         pass
     return None
+
+
+def silent_devices(steps: Iterable[StepMemory], silences_min: int) -> tuple[bytes, ...]:
+    """Return the devices on which steps were silent so often in a row: not where to go on."""
+    names = [name for step in steps for name, place in step.places.items() if place.silences >= silences_min]
+    return tuple(dict.fromkeys(bytes.fromhex(name) for name in names if DEVICE_NAME.fullmatch(name)))
 
 
 class Spending(Struct):
@@ -137,10 +156,13 @@ class Spending(Struct):
             self.tries.append((age_ms, attempts, body.bytes_used, body.energy_mj))
 
     def exhausted(self, since_age_ms: int) -> Dimension | None:
-        """Return the first dimension that is used up by what came after an age; None while something is left."""
+        """Return the first dimension that is used up by what came since an age; None while something is left.
+
+        What came in the same millisecond counts: else a try that fails at once would be forgiven for ever.
+        """
         spent = [0, 0, 0]
         for age_ms, *amounts in self.tries:
-            if age_ms > since_age_ms:
+            if age_ms >= since_age_ms:
                 spent = [total + amount for total, amount in zip(spent, amounts, strict=True)]
         bounds = (self.attempts_max, self.bytes_max, self.energy_max_mj)
         for dimension, bound, used in zip(Dimension, bounds, spent, strict=True):

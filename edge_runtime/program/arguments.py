@@ -6,13 +6,13 @@ All raise `UsageError` that says what to change; nothing was recorded then.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias
 
 from ..base.errors import UsageError
-from ..base.limits import INTEGER_MAX, LIFETIME_MS_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
+from ..base.limits import INTEGER_MAX, LIFETIME_MS_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX, PLACES_MAX
 from ..base.units import duration_ms
 from ..objects.bodies import EffectClass
 from .payloads import encode_payload
@@ -46,6 +46,16 @@ def checked_needs(needs: Collection[str]) -> tuple[str, ...]:
         if not DOTTED.fullmatch(checked_name(name, "a need")):
             raise UsageError(f"need {name!r} is no name: use dotted lower-case words, such as 'camera' or 'gpu.cuda'")
     return tuple(names)
+
+
+def checked_peers(to: Sequence[str]) -> tuple[str, ...]:
+    """Return names of peers in their order, each once; UsageError for too many, or one text instead of several."""
+    if isinstance(to, str):
+        raise UsageError(f"to={to!r} is one text: write to=[{to!r}]")
+    names = tuple(dict.fromkeys(checked_name(name, "a peer") for name in to))
+    if len(names) > PLACES_MAX:
+        raise UsageError(f"{len(names)} peers are too many: at most {PLACES_MAX}")
+    return names
 
 
 def checked_name(name: object, what: str, bytes_max: int = NAME_BYTES_MAX) -> str:

@@ -79,6 +79,8 @@ class StepCall(Struct, frozen=True):
         not_after_ms: age of the object after which no try may begin.
         timeout_ms: of one try.
         result_type: annotation that the result must fit, `Any` for none.
+        to: peers that can answer it, best first; empty where the step names nobody.
+        bytes_size: of the arguments as recorded.
     """
 
     path: str
@@ -94,6 +96,8 @@ class StepCall(Struct, frozen=True):
     timeout_ms: int
     retry: Retry
     result_type: Any
+    to: tuple[str, ...] = ()
+    bytes_size: int = 0
 
 
 class InputWait(Struct, frozen=True):
@@ -201,10 +205,14 @@ class Completed(Struct, frozen=True):
 
 
 class Failed(Struct, frozen=True):
-    """The body raised; bounded text as of `errors.describe_exception`."""
+    """The body raised; bounded text as of `errors.describe_exception`.
+
+    `is_expired`: it let through that a step could not come in time.
+    """
 
     error: str
     error_type: str
+    is_expired: bool = False
 
 
 class Cancelled(Struct, frozen=True):

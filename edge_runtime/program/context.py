@@ -6,7 +6,7 @@ again, here or on another device, gets the same answers in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, overload
@@ -30,6 +30,7 @@ from .arguments import (
     checked_effect,
     checked_name,
     checked_needs,
+    checked_peers,
     spell_arguments,
 )
 from .calls import ConditionWait, InputWait, Retry, StepCall
@@ -74,6 +75,7 @@ class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls):
         *args: Any,
         needs: Collection[str] | None = None,
         resource: str | None = None,
+        to: Sequence[str] = (),
         not_after: Duration | None = None,
         effect: EffectName | EffectClass = "idempotent",
         timeout: Duration | None = None,
@@ -88,6 +90,7 @@ class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls):
         *args: Any,
         needs: Collection[str] | None = None,
         resource: str | None = None,
+        to: Sequence[str] = (),
         not_after: Duration | None = None,
         effect: EffectName | EffectClass = "idempotent",
         timeout: Duration | None = None,
@@ -101,6 +104,7 @@ class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls):
         *args: Any,
         needs: Collection[str] | None = None,
         resource: str | None = None,
+        to: Sequence[str] = (),
         not_after: Duration | None = None,
         effect: EffectName | EffectClass = "idempotent",
         timeout: Duration | None = None,
@@ -115,19 +119,23 @@ class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls):
             args: recordable values. Pass values that nobody changes afterwards.
             needs: capabilities that this call needs instead of the intent's; dotted lower-case names.
             resource: name of the thing that is acted on.
+            to: names of peers or servers that can answer it, best first; `current_attempt().peer` is the one to ask.
+                What one did is not held against another; one that was silent twice is asked last.
             not_after: age of the object (a timedelta or seconds) after which no try may begin.
             effect: `observe` (re-run freely) or `idempotent` (the attempt's id is its key).
             timeout: of one try, then its outcome is `timeout`; STEP_TIMEOUT_MS_DEFAULT if None.
             retry: how often it is tried before the body hears of it; by default as long as the object may live.
 
         Raises:
-            StepFailed: the outcome was `invalid`, or the retry is used up.
+            StepFailed: `invalid` (the same call, by name and arguments, then never runs again in this object, on no
+                device), `expired` (the next try would come too late), or the retry is used up.
             UsageError: an argument is none of the above; nothing was started.
             BodyFreed: the run is over; let it pass.
         """
         ledger = self._ledger
         path = ledger.path_for(checked_name(name, "a step's name"))
-        fingerprint = fingerprint_of(name, spell_arguments(name, function, args))
+        spelled = spell_arguments(name, function, args)
+        fingerprint = fingerprint_of(name, spelled)
         call = StepCall(
             path=path,
             name=name,
@@ -142,6 +150,8 @@ class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls):
             timeout_ms=STEP_TIMEOUT_MS_DEFAULT if timeout is None else checked_duration(timeout, "timeout", 1),
             retry=NO_RETRY if retry is None else retry,
             result_type=result_type_of(function),
+            to=checked_peers(to),
+            bytes_size=len(spelled),
         )
         return await ledger.ask(call)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from ..base.errors import UsageError
 from ..base.limits import RESULT_BYTES_MAX
+from ..judge.outcomes import Outcome
 from ..objects.script import Resumed, Resumption, Script
 from .app import Intent
 from .calls import (
@@ -165,7 +166,8 @@ class Body:
             return Failed("CancelledError: the body cancelled itself", "CancelledError")
         error = main.exception()
         if error is not None:
-            return Failed(describe_exception(error), type(error).__name__)
+            is_expired = isinstance(error, StepFailed) and error.outcome is Outcome.EXPIRED
+            return Failed(describe_exception(error), type(error).__name__, is_expired)
         try:
             return Completed(encode_payload(main.result(), f"the result of {self._intent.name}", RESULT_BYTES_MAX))
         except UsageError as refused:

@@ -19,10 +19,12 @@ from typing import Any
 from msgspec import Struct
 
 from ..base.errors import EdgeError, UsageError
-from ..base.limits import CAUSES_MAX, ERROR_TEXT_BYTES_MAX, LIFETIME_MS_MAX, NAME_BYTES_MAX
+from ..base.limits import CAUSES_MAX, ERROR_TEXT_BYTES_MAX, LIFETIME_MS_MAX, NAME_BYTES_MAX, RESULT_BYTES_MAX
 from ..base.units import SECOND_MS, duration_ms
 from ..judge.outcomes import Outcome
+from ..objects.attempts import write_partial
 from ..objects.bodies import HINT_NEVER
+from ..objects.codec import encode_value
 
 
 class TerminalError(EdgeError):
@@ -46,8 +48,30 @@ class Unreachable(EdgeError):
     """Raised in a step: there is no way to the other side now. Outcome `unreachable`."""
 
 
+class PartialError(EdgeError):
+    """Raised in a step: some of it is committed, the rest is not. Outcome `partial`: soon tried again, the rest only.
+
+    Args:
+        done: what is committed; later tries find it in `current_attempt().done`.
+        rest: what is left: the next try's first argument, as a plain value. Both are recordable values.
+    """
+
+    def __init__(self, done: object, rest: object) -> None:
+        super().__init__("not all of it was done")
+        self.done = done
+        self.rest = rest
+
+
 class Refused(EdgeError):
-    """Raised in a step: the other side forbids it, as 401 and 403 do. Outcome `refused`."""
+    """Raised in a step: the other side forbids it, as 401 and 403 do. Outcome `refused`: not tried again by time.
+
+    Args:
+        until: the fact whose next word may change that, such as `credential.server`; else a new policy or grant does.
+    """
+
+    def __init__(self, message: str = "refused", until: str = "") -> None:
+        super().__init__(message)
+        self.until = until
 
 
 class Incapable(EdgeError):
@@ -110,12 +134,16 @@ class Failure(Struct, frozen=True):
         hint_ms: pushback that was asked for; None for none, HINT_NEVER for one that forbids or cannot be read.
         error: one line, at most ERROR_TEXT_BYTES_MAX bytes, without traceback, secrets masked.
         error_type: name of the exception's class.
+        evidence: what decided the outcome, such as `ECONNREFUSED` or `http 503`; for `refused` the fact waited for.
+        value: for `partial` what `objects.attempts.write_partial` says, else empty.
     """
 
     outcome: Outcome
     hint_ms: int | None
     error: str
     error_type: str
+    evidence: str = ""
+    value: bytes = b""
 
 
 # Each of these says that nothing left this device, or that nobody takes it there.
@@ -146,13 +174,40 @@ def classify_exception(error: BaseException) -> Failure:
     Wrappers are looked through (`raise … from`, `reason` of urllib, groups), outermost first, at most CAUSES_MAX
     deep. Status codes are read by attribute: `code`, `status`, `status_code`, also on `response`.
     """
-    outcome, hint_ms = Outcome.CRASHED, None
+    outcome, hint_ms, evidence = Outcome.CRASHED, None, ""
     for inner in _causes(error):
         verdict = _read_one(inner)
         if verdict is not None:
             outcome, hint_ms = verdict
+            evidence = _evidence_of(inner)
+            if isinstance(inner, PartialError):
+                return _read_partial(inner)
             break
-    return Failure(outcome, hint_ms, describe_exception(error), bounded(type(error).__name__, NAME_BYTES_MAX))
+    name = bounded(type(error).__name__, NAME_BYTES_MAX)
+    return Failure(outcome, hint_ms, describe_exception(error), name, evidence)
+
+
+def _read_partial(error: PartialError) -> Failure:
+    """Return what a step says of its progress; what cannot be recorded was progress of an invalid kind."""
+    try:
+        value = write_partial(encode_value(error.done), encode_value(error.rest))
+    except ValueError as refused:
+        return Failure(Outcome.INVALID, None, bounded(f"PartialError: {refused}", ERROR_TEXT_BYTES_MAX), "PartialError")
+    if len(value) > RESULT_BYTES_MAX:
+        text = f"PartialError: done and rest take {len(value)} bytes; at most {RESULT_BYTES_MAX} are recorded"
+        return Failure(Outcome.INVALID, None, text, "PartialError")
+    return Failure(Outcome.PARTIAL, None, describe_exception(error), "PartialError", "", value)
+
+
+def _evidence_of(error: BaseException) -> str:
+    """Return what decided the outcome, in a word."""
+    if isinstance(error, Refused):
+        return bounded(error.until, NAME_BYTES_MAX)
+    status = _http_status(error)
+    if status is not None:
+        return "" if status in (401, 403) else f"http {status}"
+    number = error.errno if isinstance(error, OSError) else None
+    return errno.errorcode.get(number or 0, bounded(type(error).__name__, NAME_BYTES_MAX))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -175,6 +230,8 @@ def _read_one(error: BaseException) -> tuple[Outcome, int | None] | None:
             return Outcome.INVALID, None
         case Busy():
             return Outcome.BUSY, _hint_of(error.retry_after)
+        case PartialError():
+            return Outcome.PARTIAL, None
         case Unreachable():
             return Outcome.UNREACHABLE, None
         case Refused():

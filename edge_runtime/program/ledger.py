@@ -242,7 +242,7 @@ class Ledger:
                 raise self.differ(_recorded(resumption), _describe(asked))
 
     def _finish_step(self, asked: StepCall, future: BodyFuture, resumption: Resumption) -> None:
-        if resumption.outcome != Outcome.OK:
+        if resumption.outcome not in (Outcome.OK, Outcome.SLOW):
             outcome = Outcome(resumption.outcome)
             future.set_exception(StepFailed(outcome, resumption.error, resumption.error_type))
             return

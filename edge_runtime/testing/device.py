@@ -80,6 +80,7 @@ class Device:
         self.is_stalled = False
         self.trust = plan.trust
         self.wall_shift_ms = 0  # by how much its wall clock is wrong
+        self.is_late = False  # its own loop: what its steps see is held against nobody
         self._node: Node | None = None
 
     @property

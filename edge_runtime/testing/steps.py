@@ -10,20 +10,24 @@ from ..base.foreign import contained
 from ..node.effects import AskAdvisor, StartStep
 from ..node.events import AdviceGiven
 from ..program.advising import Advisor, spell_proposal
-from ..program.attempt import Attempt, enter_attempt
+from ..program.attempt import Attempt, Meter, enter_attempt
 from ..program.errors import Failure, classify_exception
 from ..program.results import encode_result
 
 
-def run_step(start: StartStep) -> bytes | Failure:
+def run_step(start: StartStep, meter: Meter) -> bytes | Failure:
     """Run a step's function to its end; a coroutine is driven by hand, and may wait for nothing outside.
 
     To be called in a `contextvars.Context` of its own, so that `current_attempt` is known inside only.
 
+    Args:
+        meter: what the step says it spent is counted here.
+
     Returns:
         the result's canonical CBOR, or why there is none.
     """
-    enter_attempt(Attempt(start.attempt.hex(), start.try_number, start.object.hex()))
+    attempt, owner = start.attempt.hex(), start.object.hex()
+    enter_attempt(Attempt(attempt, start.try_number, owner, None, start.peer, start.done, meter))
     value: Any = None
     with contained() as caught:
         value = start.function(*start.arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
@@ -23,6 +24,7 @@ from ..node.store import StoreFailed
 from ..node.turns import run_turn
 from ..objects.keys import SigningKey
 from ..program.app import App
+from ..program.attempt import Meter
 from ..program.errors import Failure
 from .device import Device, DevicePlan
 from .links import Links
@@ -254,18 +256,43 @@ class World:
             withheld = e.StepWithheld(start.object, start.path, start.attempt, start.try_number)
             self._timetable.at(self.now_ms, partial(device.post, device.lives, withheld))
             return
-        took_ms = min(self._durations_ms.get(start.name, 0), start.timeout_ms)
-        if self._durations_ms.get(start.name, 0) > start.timeout_ms:
-            result: bytes | Failure = Failure(Outcome.TIMEOUT, None, f"no answer within {took_ms} ms", "TimeoutError")
+        duration_ms = self._durations_ms.get(start.name, 0)
+        took_ms = min(duration_ms, start.timeout_ms)
+        meter = Meter()
+        result: bytes | Failure
+        if duration_ms > start.timeout_ms:
+            result = Failure(Outcome.TIMEOUT, None, f"no answer within {took_ms} ms", "TimeoutError", "silence")
+            self._answer_late(device, start, duration_ms)
         else:
-            result = contextvars.Context().run(run_step, start)
-        value, failure = (result, None) if isinstance(result, bytes) else (b"", result)
+            result = contextvars.Context().run(run_step, start, meter)
+        self._tell_end(device, start, result, took_ms, meter)
+
+    def _answer_late(self, device: Device, start: StartStep, duration_ms: int) -> None:
+        """A plain function cannot be stopped: what it does is done, and its answer comes late."""
+        if inspect.iscoroutinefunction(start.function):
+            return
+
+        def run() -> None:
+            if device.is_up and device.lives == life:
+                result = contextvars.Context().run(run_step, start, Meter())
+                if isinstance(result, bytes):
+                    self._tell_end(device, start, result, duration_ms, Meter(), wait_ms=0)
+
+        life = device.lives
+        self._timetable.at(self.now_ms + duration_ms, run)
+
+    def _tell_end(
+        self, device: Device, start: StartStep, result: bytes | Failure, took_ms: int, meter: Meter,
+        wait_ms: int | None = None,
+    ) -> None:  # fmt: skip
+        failure = result if isinstance(result, Failure) else Failure(Outcome.OK, None, "", "", "", result)
         ended = e.StepEnded(
-            start.object, start.path, start.attempt, start.try_number, value,
-            int(Outcome.OK if failure is None else failure.outcome), "" if failure is None else failure.error,
-            "" if failure is None else failure.error_type, None if failure is None else failure.hint_ms, took_ms,
+            start.object, start.path, start.attempt, start.try_number, failure.value, int(failure.outcome),
+            failure.error, failure.error_type, failure.hint_ms, took_ms, failure.evidence, device.is_late,
+            meter.bytes_used, meter.energy_mj,
         )  # fmt: skip
-        self._timetable.at(self.now_ms + took_ms, partial(device.post, device.lives, ended))
+        at_ms = self.now_ms + (took_ms if wait_ms is None else wait_ms)
+        self._timetable.at(at_ms, partial(device.post, device.lives, ended))
 
 
 def _order(event: e.Event) -> int:

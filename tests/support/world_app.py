@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_runtime import Advice, App, Busy, Context, Retry, TerminalError, Unreachable, current_attempt
+from edge_runtime import Advice, App, Busy, Context, Refused, Retry, TerminalError, Unreachable, current_attempt
 
 
 @dataclass(slots=True)
@@ -30,6 +30,10 @@ class Doings:
                     raise Unreachable("nobody answers")
                 case "busy":
                     raise Busy("come again", 30)
+                case "timeout":
+                    raise TimeoutError
+                case "refused":
+                    raise Refused("who are you?", until="credential.ok")
                 case "invalid":
                     raise TerminalError("this can never work")
                 case _:

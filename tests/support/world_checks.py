@@ -82,6 +82,8 @@ class WorldChecks:
             self.fail(device, f"the step {start.path} runs, but its release is not in the store")
         live = device.node.parts.spool.find(start.object)
         assert live is not None
+        if live.flights[start.path].fingerprint in live.state.invalid:
+            self.fail(device, f"the step {start.path} runs again, though it was found invalid")  # P7
         view = live.state.history.view
         if view.holder != device.key.public or view.is_frozen:
             self.fail(device, f"the step {start.path} runs where custody is not")

@@ -18,6 +18,10 @@ def submit(options: Namespace) -> int:
         "priority": options.priority, "attempts_max": options.attempts, "anyway": options.anyway,
         "wait": options.wait,
     }  # fmt: skip
+    if options.bytes:
+        fields["bytes_max"] = options.bytes
+    if options.energy_mj:
+        fields["energy_max_mj"] = options.energy_mj
     if options.lifetime:
         fields["lifetime_ms"] = read_duration_ms("--lifetime", options.lifetime)
     return say(options, "submit", ask(options, "submit", **fields))

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
-from edge_runtime import TerminalError, current_attempt
-from edge_runtime.base.limits import WORKER_THREADS
+from edge_runtime import PartialError, TerminalError, current_attempt
+from edge_runtime.base.limits import OBSERVER_LATE_MS_MAX, WORKER_THREADS
+from edge_runtime.host.clock import boot_ms
+from edge_runtime.host.lag import LOOK_EVERY_MS, LoopLag
 from edge_runtime.host.workers import Workers
 from edge_runtime.judge.outcomes import Outcome
 from edge_runtime.node.effects import StartStep
 from edge_runtime.node.events import StepEnded, StepWithheld
-from edge_runtime.objects.codec import decode_value
+from edge_runtime.objects.attempts import write_partial
+from edge_runtime.objects.codec import decode_value, encode_value
 
 LONG_MS = 60_000
 
@@ -191,14 +194,20 @@ async def test_an_async_step_over_its_time_is_cancelled(bench: Bench) -> None:
     assert "5 ms" in ended.error
 
 
-async def test_a_thread_over_its_time_is_counted_and_its_late_result_discarded(bench: Bench) -> None:
-    """Behaviour: 1.7. A thread cannot be killed: it is counted until it comes back, and it comes back usable."""
+async def test_a_thread_over_its_time_is_counted_and_its_late_result_only_measured(bench: Bench) -> None:
+    """Behaviours: 1.7, 6.12. A thread cannot be killed: it is counted until it comes back, and it comes back usable.
+
+    Its answer names its try, so that the round trip can be measured.
+    """
     gate = bench.gate()
     bench.start(gate.wait, timeout_ms=5, path="late")
     ended = await bench.outcome()
     assert (ended.path, Outcome(ended.outcome)) == ("late", Outcome.TIMEOUT)
     assert bench.workers.hung == 1
     gate.set()
+    late = await bench.outcome()
+    assert (late.path, late.try_number, Outcome(late.outcome)) == ("late", 1, Outcome.OK)
+    assert late.latency_ms >= ended.latency_ms
     assert await bench.result(add, 1, path="next") == 1
     await until(lambda: bench.workers.hung == 0)
     assert bench.ended.empty()
@@ -216,7 +225,8 @@ async def test_a_plain_function_may_be_started_by_another_thread_and_keeps_its_l
     assert (await bench.outcome()).path == "short"
     assert not await asyncio.to_thread(start, bench.step(double, 1, path="runs on the loop"))
     gate.set()
-    assert (await bench.outcome()).path == "later limit"
+    late = [(await bench.outcome()).path for _ in range(2)]
+    assert sorted(late) == ["later limit", "near limit"], "the second one to be measured only"
     assert bench.ended.empty()
 
 
@@ -300,6 +310,49 @@ async def test_closing_lets_short_steps_end_and_cancels_the_others(
     late = await bench.outcome()
     assert (late.path, Outcome(late.outcome)) == ("too late", Outcome.CRASHED)
     assert "not begun" in late.error
+
+
+async def test_a_step_knows_whom_to_ask_and_what_was_done_and_says_what_it_spent(bench: Bench) -> None:
+    """Behaviours: 6.3, 6.8."""
+
+    def send() -> list[Any]:
+        attempt = current_attempt()
+        attempt.spend(bytes=700)
+        attempt.spend(bytes=300, energy_mj=5)
+        return [attempt.peer, *attempt.done]
+
+    bench.workers.start(
+        StartStep(b"o" * 32, "p", b"a" * 16, 2, "p", send, (), Any, LONG_MS, peer="server-b", done=([1, 2], [3]))
+    )
+    ended = await bench.outcome()
+    assert decode_value(ended.value) == ["server-b", [1, 2], [3]]
+    assert (ended.bytes_used, ended.energy_mj) == (1_000, 5)
+
+
+async def test_progress_is_told_with_what_is_left(bench: Bench) -> None:
+    """Behaviour: 6.3."""
+
+    def send() -> None:
+        current_attempt().spend(bytes=10)
+        raise PartialError([1], [2, 3])
+
+    bench.start(send)
+    ended = await bench.outcome()
+    assert (Outcome(ended.outcome), ended.bytes_used) == (Outcome.PARTIAL, 10)
+    assert ended.value == write_partial(encode_value([1]), encode_value([2, 3]))
+
+
+async def test_what_is_seen_by_a_loop_that_is_late_is_marked(bench: Bench) -> None:
+    """Behaviour: 7.4."""
+    late_ms = [0]
+    bench.workers._lag = LoopLag(bench.loop, lambda: True, lambda: boot_ms() + late_ms[0])
+    bench.start(double, 1)
+    assert not (await bench.outcome()).is_observer_late
+    gate = bench.gate()
+    bench.start(gate.wait)
+    late_ms[0] = LOOK_EVERY_MS + OBSERVER_LATE_MS_MAX + 1
+    gate.set()
+    assert (await bench.outcome()).is_observer_late
 
 
 async def until(check: Callable[[], bool]) -> None:

@@ -111,6 +111,19 @@ def test_the_seed_repeats_and_differs_by_object_device_attempt_and_try() -> None
     assert seed_of(*base) == seeds[0]
 
 
+@pytest.mark.parametrize("outcome", [Outcome.TIMEOUT, Outcome.BUSY, Outcome.CRASHED])
+def test_one_history_on_two_devices_gives_one_ceiling_and_two_waits(outcome: Outcome) -> None:
+    """Behaviour: 6.9: what differs is the jitter, and it repeats on replay."""
+    failure = Failure(outcome, 4, AGE_MS)
+    seeds = [seed_of(b"o" * 32, device, b"a" * 16, 5) for device in (b"d" * 32, b"e" * 32)]
+    waits = [semantic_backoff(failure, RTO, seed) for seed in seeds]
+    assert waits == [semantic_backoff(failure, RTO, seed) for seed in seeds]
+    assert len({after_ms(found) for found in waits}) == 2
+    ceiling_ms = 28_800 * 3 // 2 if outcome is Outcome.TIMEOUT else exponential_ms(4)
+    assert all(ceiling_ms // 2 <= after_ms(found) <= ceiling_ms for found in waits)
+    assert len({(found.where, found.reason, found.burns_budget) for found in waits}) == 1
+
+
 def test_jitter_keeps_a_floor_and_never_passes_its_ceiling() -> None:
     for ceiling_ms in (0, 1, 2, 3, 1_000):
         waits = {jittered(ceiling_ms, seed) for seed in range(2_000)}

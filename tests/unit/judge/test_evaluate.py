@@ -218,7 +218,7 @@ def test_a_wait_that_would_pass_the_end_of_the_object_is_not_begun() -> None:
     hinted = failed(Outcome.BUSY, hint_ms=60_000)
     found = judge(replace(hinted, ends_age_ms=AGE_MS + 20_000))
     assert found.action is Action.TERMINATION
-    assert found.reason == "expired: after busy: as asked the next try comes too late"
+    assert found.reason == "after busy: as asked the next try comes too late: the deadline cannot be met"
     assert judge(replace(hinted, ends_age_ms=AGE_MS + 60_001)).action is Action.DORMANCY
     assert judge(hinted).action is Action.DORMANCY
     lost = replace(failed(Outcome.UNREACHABLE), ends_age_ms=AGE_MS + 1)

@@ -43,6 +43,14 @@ def test_each_peer_has_a_memory_of_its_own() -> None:
     assert (memory.places["good"].outcome, memory.places["good"].in_a_row) == (BUSY, 1)
 
 
+def test_what_a_device_met_on_its_own_is_not_held_against_another() -> None:
+    """Behaviours: 6.14, 7.3: a peer's silence and its pushback are the peer's; no way there is the device's."""
+    for outcome, is_the_peers in ((TIMEOUT, True), (BUSY, True), (UNREACHABLE, False), (CRASHED, False)):
+        place = remembered(tried(outcome, peer="x")).places["x"]
+        assert place.concerns(HERE)
+        assert place.concerns(THERE) is is_the_peers
+
+
 def test_a_step_that_names_nobody_has_a_memory_for_each_device() -> None:
     """Behaviour: 6.14."""
     memory = remembered(tried(TIMEOUT), tried(TIMEOUT))
@@ -55,7 +63,7 @@ def test_the_next_unhinted_wait_after_a_hint_starts_at_the_initial_value() -> No
     seen = []
     place = PlaceMemory()
     for hint_ms in (None, None, 10_000, 10_000, None, None):
-        place.take(tried(BUSY, hint_ms=hint_ms), 0)
+        place.take(tried(BUSY, hint_ms=hint_ms), HERE, 0)
         seen.append(place.in_a_row)
     assert seen == [1, 2, 3, 1, 1, 2], "a hinted wait is as asked, whatever its number"
 
@@ -107,9 +115,10 @@ def test_an_envelope_counts_attempts_bytes_and_energy_and_names_what_is_used_up(
         assert spending.exhausted(-1) is None
         spending.take(tried(outcome, bytes_used=300), 2 + age_ms)
     assert spending.exhausted(-1) is Dimension.ATTEMPTS
-    assert spending.exhausted(2) is None, "an operator's word forgives what was before"
+    assert spending.exhausted(2) is Dimension.ATTEMPTS, "what came in the same ms is not forgiven"
+    assert spending.exhausted(3) is None, "an operator's word forgives what was before"
     spending.take(tried(UNREACHABLE, bytes_used=500, energy_mj=60), 9)
-    assert spending.exhausted(3) is Dimension.ENERGY
+    assert spending.exhausted(4) is Dimension.ENERGY
     assert Spending(0, 1_400, 0, spending.tries).exhausted(-1) is Dimension.BYTES
 
 

@@ -18,3 +18,15 @@ def test_each_context_has_its_own_attempt_and_none_leaks_out() -> None:
     assert [context.run(current_attempt) for context in contexts] == attempts
     with pytest.raises(UsageError, match="only inside a step"):
         current_attempt()
+
+
+def test_what_a_try_spends_adds_up_and_is_never_negative() -> None:
+    """Behaviour: 6.8."""
+    attempt = Attempt(id="0" * 32, try_number=1, object="00" * 32)
+    attempt.spend(bytes=10)
+    attempt.spend(bytes=5, energy_mj=3)
+    assert (attempt.meter.bytes_used, attempt.meter.energy_mj) == (15, 3)
+    for wrong in ({"bytes": -1}, {"energy_mj": -1}, {"bytes": 1.5}, {"bytes": True}):
+        with pytest.raises(UsageError, match="whole number"):
+            attempt.spend(**wrong)  # type: ignore[arg-type]
+    assert attempt.meter.bytes_used == 15

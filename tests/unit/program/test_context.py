@@ -91,6 +91,7 @@ def test_a_call_says_everything_that_the_node_needs() -> None:
             effect="observe",
             timeout=2.5,
             retry=Retry(attempts=3),
+            to=["server-b", "server-a", "server-b"],
         )
 
     [call] = bench_of(body).body.steps()
@@ -102,6 +103,7 @@ def test_a_call_says_everything_that_the_node_needs() -> None:
     assert (call.needs, call.resource) == (("arm.left", "camera"), "gimbal")
     assert (call.not_after_ms, call.timeout_ms) == (3_600_000, 2_500)
     assert (call.effect, call.retry, call.result_type) == (EffectClass.OBSERVE, Retry(attempts=3), Cell)
+    assert (call.to, call.bytes_size) == (("server-b", "server-a"), len(encode_value([{"row": 1, "label": ""}, "x"])))
 
 
 def test_a_call_that_says_little_inherits_and_is_idempotent() -> None:
@@ -195,6 +197,9 @@ async def _function(ctx: Context) -> None:
         ({"needs": {"a..b"}}, "need 'a..b' is no name"),
         ({"needs": {""}}, "a need is a text of 1 to 128 bytes"),
         ({"resource": "x" * 129}, "a resource is a text of 1 to 128 bytes"),
+        ({"to": "server"}, "write to=['server']"),
+        ({"to": [""]}, "a peer is a text of 1 to 128 bytes"),
+        ({"to": [str(number) for number in range(17)]}, "17 peers are too many: at most 16"),
         ({"timeout": "1s"}, "timeout='1s' is no duration"),
         ({"timeout": float("nan")}, "timeout=nan is no duration"),
         ({"not_after": 1e12}, "not_after=1000000000000.0 is no duration"),

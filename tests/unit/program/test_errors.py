@@ -13,12 +13,15 @@ from datetime import timedelta
 import pytest
 
 from edge_runtime.base.errors import UsageError
-from edge_runtime.base.limits import CAUSES_MAX, ERROR_TEXT_BYTES_MAX, NAME_BYTES_MAX
+from edge_runtime.base.limits import CAUSES_MAX, ERROR_TEXT_BYTES_MAX, NAME_BYTES_MAX, RESULT_BYTES_MAX
 from edge_runtime.judge.outcomes import Outcome
+from edge_runtime.objects.attempts import read_partial
 from edge_runtime.objects.bodies import HINT_NEVER
+from edge_runtime.objects.codec import encode_value
 from edge_runtime.program.errors import (
     Busy,
     Incapable,
+    PartialError,
     Refused,
     StepFailed,
     TerminalError,
@@ -260,3 +263,36 @@ def test_a_text_is_cut_between_characters_and_lone_surrogates_are_replaced() -> 
 def test_a_failed_step_reads_well() -> None:
     assert str(StepFailed(Outcome.INVALID, "no such file", "KeyError")) == "invalid: no such file"
     assert str(StepFailed(Outcome.TIMEOUT, "")) == "timeout"
+
+
+def test_progress_names_what_is_done_and_what_is_left() -> None:
+    """Behaviour: 6.3."""
+    failure = classify_exception(PartialError(["a", 1], ["b"]))
+    assert failure.outcome is Outcome.PARTIAL
+    assert read_partial(failure.value) == (encode_value(["a", 1]), encode_value(["b"]))
+
+
+@pytest.mark.parametrize("rest", [object(), "x" * RESULT_BYTES_MAX])
+def test_progress_that_cannot_be_recorded_is_invalid(rest: object) -> None:
+    failure = classify_exception(PartialError([], rest))
+    assert (failure.outcome, failure.value) == (Outcome.INVALID, b"")
+    assert failure.error.startswith("PartialError")
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "evidence"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), Outcome.UNREACHABLE, "ECONNREFUSED"),
+        (OSError(errno.EHOSTUNREACH, "no route"), Outcome.UNREACHABLE, "EHOSTUNREACH"),
+        (socket.gaierror(socket.EAI_NONAME, "no name"), Outcome.UNREACHABLE, "gaierror"),
+        (TimeoutError(), Outcome.TIMEOUT, "TimeoutError"),
+        (Unreachable("no contact"), Outcome.UNREACHABLE, "Unreachable"),
+        (http_error(503), Outcome.BUSY, "http 503"),
+        (Refused("who are you", until="credential.server"), Outcome.REFUSED, "credential.server"),
+        (http_error(401), Outcome.REFUSED, ""),
+    ],
+)
+def test_the_evidence_tells_what_decided(error: Exception, outcome: Outcome, evidence: str) -> None:
+    """Behaviours: 7.5, 6.4: refusal, no route and no name are told apart, by what the socket said."""
+    failure = classify_exception(error)
+    assert (failure.outcome, failure.evidence) == (outcome, evidence)

@@ -18,6 +18,7 @@ from .agenda import Agenda
 from .effects import Effect, Note, Stage
 from .facts import Facts
 from .membership import Members
+from .parking import is_freed_by
 from .polls import Polls
 from .spool import Flight, Live, Spool
 from .store import Store
@@ -116,6 +117,8 @@ class Parts(Struct):
     def take_in(self, live: Live, entry: Entry) -> None:
         """Note an entry that was stored in this event; if the object has ended with it, who waits for that wakes."""
         self.appended.append((live, entry))
+        if live.parked and is_freed_by(live, entry):
+            self.spool.park(live, "")
         if live.state.content.finish is not None:
             self.agenda.wake_topic(f"object:{live.object.hex()}")
 

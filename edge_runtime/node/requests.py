@@ -8,7 +8,6 @@ from typing import Any
 from ..base.errors import Exit, UsageError
 from ..base.limits import ARGUMENTS_BYTES_MAX, INPUTS_MAX, LIFETIME_MS_DEFAULT, SIGNAL_BYTES_MAX
 from ..judge.fact_names import USER
-from ..judge.outranking import REASON
 from ..objects import bodies as b
 from ..objects.codec import encode_value
 from ..objects.grants import ROLES, Role
@@ -135,8 +134,6 @@ class Requests:
         """Ask an object to end; its body is told, and may clean up."""
         live = find_object(self.parts, command.object)
         self._check_open(live, "cancelled")
-        if live.parked == REASON:  # to end it is one of the ways out that an outranked object has
-            self.parts.spool.park(live, "")
         self.parts.pen.write_input(live, make(Kind.CANCEL_REQUESTED, b.Empty(), b.CancelSealed(command.reason)))
         self.go_on(live)
         return self.answers.reached(live)
@@ -159,8 +156,6 @@ class Requests:
         live = find_object(self.parts, command.object)
         self._check_open(live, "resumed")
         self.parts.pen.write_input(live, make(Kind.HOLDING, b.HoldingClear(2)))
-        if live.parked:
-            self.parts.spool.park(live, "")
         self.go_on(live)
         return self.answers.reached(live)
 

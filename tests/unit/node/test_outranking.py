@@ -93,3 +93,50 @@ def test_cancel_and_lifetime_end_it_too(
     do(world, device)
     world.run(seconds=1)
     assert (FLOWN, device.show("one")["end"]) == (["look"], end)
+
+
+def with_tablet() -> tuple[World, Device, Device]:
+    """A device whose pilot flies, with an object that is set aside for it, and an operator's tablet in contact."""
+    FLOWN.clear()
+    world = World("tablet", DevicePlan("drone", has=("mavlink",)), apps=[make_app()])
+    drone = world.device("drone")
+    world.link("tablet", "drone", up=True)
+    say(world, drone, True)
+    drone.submit("fly", name="one")
+    world.run(seconds=5)
+    assert drone.show("one")["reason"].startswith("outranked")
+    return world, drone, world.device("tablet")
+
+
+def test_an_operator_resumes_it_from_another_device() -> None:
+    """Behaviour: 19.1 (row 500)."""
+    world, drone, tablet = with_tablet()
+    say(world, drone, False)
+    tablet.ask(c.Resume("one"))
+    world.run(seconds=1)
+    assert (FLOWN, drone.show("one")["end"]) == (["look", "fly"], "completed")
+
+
+def test_an_operator_cancels_it_from_another_device() -> None:
+    world, drone, tablet = with_tablet()
+    tablet.ask(c.Cancel("one"))
+    world.run(seconds=1)
+    assert (FLOWN, drone.show("one")["end"]) == (["look"], "cancelled")
+
+
+def test_a_word_from_before_the_pilot_took_over_resumes_nothing() -> None:
+    FLOWN.clear()
+    world = World("tablet", DevicePlan("drone", has=("mavlink",)), apps=[make_app()])
+    drone, tablet = world.device("drone"), world.device("tablet")
+    drone.submit("fly", name="one")
+    world.link("tablet", "drone", up=True)
+    world.run(seconds=1)
+    world.link("tablet", "drone", up=False)
+    tablet.ask(c.Resume("one"))
+    world.run(seconds=60)
+    say(world, drone, True)
+    world.run(seconds=1)
+    say(world, drone, False)
+    world.link("tablet", "drone", up=True)
+    world.run(seconds=5)
+    assert (FLOWN, drone.show("one")["reason"].split(":")[0]) == (["look"], "outranked")

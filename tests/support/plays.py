@@ -6,23 +6,25 @@ a line `----`, and what happened: one line for each device and object, its stage
 
     devices A B C              first line of every play; then `A has camera`, `A is relay` (or `advisor`),
                                `A advises TOPIC CONFIDENCE PROPOSAL`
-    submit A NAME intent=I [needs=x,y] [lifetime=1h] [KEY=VALUE as arguments]
+    submit A NAME intent=I [needs=x,y] [lifetime=1h] [priority=0] [KEY=VALUE as arguments]
     link A B up [20s] | link A B down      with a time: up for so long, then down
     run 1h | crash A [power] | restart A | step NAME takes 30s | step NAME fails unreachable busy
     signal A OBJECT NAME VALUE | fact A NAME VALUE | raise A EVENT | hand A OBJECT TO
     clock A -3h [TRUST]        by how much its wall clock is wrong from now on
     hold|release|cancel|resume|claim A OBJECT | hold|release A
-    policy A EFFECT [CONDITION], EFFECT [CONDITION]     rules in order, named rule 1, rule 2, …; from now on
+    policy A EFFECT [CONDITION], NAME: EFFECT [CONDITION]   rules in order, named rule 1, …; from now on
     show A OBJECT | did        who has custody and how it stands; how often each step was done
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edge_runtime import App
 from edge_runtime.base.errors import UsageError
 from edge_runtime.base.moment import Trust
 from edge_runtime.judge.policy import Policy
@@ -37,6 +39,7 @@ from tests.support.world_checks import WorldChecks
 UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 ASKED = {"hold": c.Hold, "release": c.Release, "cancel": c.Cancel, "resume": c.Resume, "claim": c.Claim}
 NOTHING = "(nothing)"
+RULES_CUT = re.compile(r", *(?=(?:[\w ]+: )?(?:permit|reject|defer)\b)")
 CUT = "----"
 
 
@@ -88,13 +91,16 @@ class Theatre:
         self._world: World | None = None
         self._checks: WorldChecks | None = None
 
+    def apps(self) -> list[App]:
+        """Return the apps that every device offers."""
+        return [make_app(self.doings)]
+
     @property
     def world(self) -> World:
         """The world; it is made by the first command that needs it."""
         if self._world is None:
-            app = make_app(self.doings)
             plans = [DevicePlan(name, **plan) for name, plan in self.plans.items()]
-            self._world = World(*plans, apps=[app], seed=self.seed)
+            self._world = World(*plans, apps=self.apps(), seed=self.seed)
             self._checks = WorldChecks(self._world)
             self._world.watchers.append(self._watch)
         return self._world
@@ -148,7 +154,7 @@ class Theatre:
                 del self.world.device(name).probes[probe]
             case ["probe", name, probe, *fields]:
                 reading = dict(field.split("=", 1) for field in fields)
-                self.world.device(name).probes[probe] = {key: _value_of(value) for key, value in reading.items()}
+                self.world.device(name).probes[probe] = {key: value_of(value) for key, value in reading.items()}
             case ["step", name, "takes", length]:
                 self.world.takes(name, ms=duration_ms(length))
             case ["step", name, "fails", *errors]:
@@ -170,9 +176,9 @@ class Theatre:
                 case "show", [name]:
                     self._show(device, name)
                 case "signal", [name, signal, value]:
-                    device.signal(name, signal, _value_of(value))
+                    device.signal(name, signal, value_of(value))
                 case "fact", [name, value]:
-                    device.fact(name, _value_of(value))
+                    device.fact(name, value_of(value))
                 case "raise", [name]:
                     device.ask(c.Raise(name))
                 case "clock", [shift, *trust]:
@@ -195,7 +201,9 @@ class Theatre:
         intent = fields.pop("intent")
         needs = [need for need in fields.pop("needs", "").split(",") if need]
         more: dict[str, Any] = {"lifetime_ms": duration_ms(fields.pop("lifetime"))} if "lifetime" in fields else {}
-        arguments = {key: _value_of(value) for key, value in fields.items()} or None
+        if "priority" in fields:
+            more["priority"] = int(fields.pop("priority"))
+        arguments = {key: value_of(value) for key, value in fields.items()} or None
         shown = device.submit(intent, arguments, name=name, needs=needs, **more)
         self.names[bytes.fromhex(shown["object"])] = name
         for key in [key for key in self.lines if key[1] == shown["object"][:8]]:
@@ -257,12 +265,13 @@ class Theatre:
 
 
 def _policy_of(text: str) -> Policy:
-    """Return the policy of `reject battery.percent < 20, permit`."""
+    """Return the policy of `reject battery.percent < 20, permit`, or of `reserve: reject …, permit`."""
     rules = []
-    for number, rule in enumerate(text.split(","), start=1):
-        effect, _, condition = rule.strip().partition(" ")
+    for number, rule in enumerate(RULES_CUT.split(text), start=1):
+        name, _, rest = rule.strip().rpartition(": ")
+        effect, _, condition = rest.partition(" ")
         when = f"when = {json.dumps(condition)}\n" if condition else ""
-        rules.append(f'[[rule]]\nname = "rule {number}"\neffect = "{effect}"\n{when}')
+        rules.append(f'[[rule]]\nname = "{name or f"rule {number}"}"\neffect = "{effect}"\n{when}')
     return Policy.parse("".join(rules))
 
 
@@ -288,7 +297,11 @@ def _judged(fields: dict[str, Any]) -> str:
             return f"judged({fields})"
 
 
-def _value_of(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """Return what a word of a play means: JSON if it is that, a list for `c1..c24`, else the text itself."""
+    series = re.fullmatch(r"([a-z]+)(\d+)\.\.\1(\d+)", text)
+    if series is not None:
+        return [f"{series[1]}{number}" for number in range(int(series[2]), int(series[3]) + 1)]
     try:
         return json.loads(text)
     except json.JSONDecodeError:

@@ -1,0 +1,333 @@
+"""Missions: long plays on several devices, where the stages of every object would say too much.
+
+Nothing is told but what a scene asks for; beside the words of `tests.support.plays` there are:
+
+    app NAME | seed N | times in s|m|h             before the first command that needs the world
+    A is ROLE … | plan A DESTINATION 180m-188m …   roles in the fleet; a contact plan, in mission time
+    at 200s                                        let time go on until then
+    watch A …                                      tell the stages of these devices in this scene, as plays do
+    link A B up [latency=14m] [rate=300]           latency one way, bytes a second
+    part A B | C D | E                             all links within a part up, all others down
+    hub A 5m B C … | tour A 5m B C …               A meets all for so long, together or one after another
+    destroy A                                      it never comes back
+    records A OBJECT KIND … or KIND=WORD           records of these kinds that A holds, new since it was asked
+    tried                                          tries of steps since it was asked: device, step, when
+    arrived A                                      objects that came to A since it was asked, in order
+    published A OBJECT NAME | dropped A OBJECT     what a body shows; what was refined away
+    units A OBJECT | disputed A OBJECT             how many are done and claimed, as A knows; those with other results
+    claims A OBJECT B                              units that B claimed and has not done, and who did them
+    signed A | resent                              entries of A; entries sent twice to one peer
+    heal                                           all links up for two hours, then the checks
+
+A ledger of tries, entries and bytes is printed at the end, with the seed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+from edge_runtime import App
+from edge_runtime.judge.plan import Pass, plan_of
+from edge_runtime.node import commands as c
+from edge_runtime.node import events as e
+from edge_runtime.node.effects import Send, StartStep, Turn
+from edge_runtime.node.messages import Entries, decode_message
+from edge_runtime.node.spool import Live
+from edge_runtime.objects.codec import decode_value
+from edge_runtime.objects.intents import hash256
+from edge_runtime.objects.units import announcements
+from edge_runtime.testing import Device, World
+from edge_runtime.testing.device import WALL_START_MS
+from tests.support.mission_apps import APPS, Actuators
+from tests.support.plays import UNITS_MS, Theatre, duration_ms
+
+ASKED_FOR = ("records", "arrived", "published", "dropped", "units", "disputed", "claims", "signed")
+PATH = re.compile(r"\d+/[^ ]*/[^/]+:\d+")
+# Of the body of a record, what a mission tells.
+TOLD: dict[str, tuple[str, ...]] = {
+    "advised": ("topic", "proposal", "confidence"), "denied": ("rule", "path"), "refined": ("reason",),
+    "executed": ("path", "outcome", "verdict"), "dormant": ("reason",), "published": ("name", "value"),
+    "learned": ("path",),
+    "terminated": ("end", "error"), "offered": ("reason",), "signalled": ("name", "value"), "took": ("what",),
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What one mission cost: by device, tries of steps, entries and bytes sent, entries sent twice to one peer."""
+
+    tries: Counter[str] = field(default_factory=Counter)
+    entries: Counter[str] = field(default_factory=Counter)
+    bytes: Counter[str] = field(default_factory=Counter)
+    again: Counter[str] = field(default_factory=Counter)
+    peers: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    sent: dict[tuple[str, bytes, bytes], None] = field(default_factory=dict)
+
+    def watch(self, device: Device, events: Sequence[e.Event], turn: Turn) -> None:
+        """Count one turn."""
+        for event in events:
+            if isinstance(event, e.ContactOpened):
+                self.peers[(device.name, event.contact)] = event.device
+        for effect in turn.effects:
+            if isinstance(effect, StartStep):
+                self.tries[device.name] += 1
+            elif isinstance(effect, Send):
+                self._count(device, effect)
+
+    def _count(self, device: Device, send: Send) -> None:
+        peer = self.peers.get((device.name, send.contact), b"")
+        for data in send.messages:
+            self.bytes[device.name] += len(data)
+            message = decode_message(data)
+            for raw in message.entries if isinstance(message, Entries) else ():
+                key = (device.name, peer, hash256(raw))
+                self.entries[device.name] += 1
+                self.again[device.name] += key in self.sent
+                self.sent[key] = None
+
+    def lines(self) -> list[str]:
+        """Return the ledger as text, one line for each device."""
+        names = sorted({*self.tries, *self.entries, *self.bytes})
+        return [
+            f"{name}: {self.tries[name]} tries, {self.entries[name]} entries sent ({self.again[name]} of them again), "
+            f"{self.bytes[name]} bytes" for name in names
+        ]  # fmt: skip
+
+
+class Mission(Theatre):
+    """The world of one mission."""
+
+    def __init__(self, seed: int = 1) -> None:
+        super().__init__(seed)
+        self.app = ""
+        self.unit = "s"
+        self.fakes = Actuators()
+        self.ledger = Ledger()
+        self.watched: tuple[str, ...] = ()
+        self.tried: list[tuple[str, str]] = []
+        self.told: dict[tuple[str, str], dict[str, None]] = {}
+        self.came: dict[str, int] = {}
+        self.is_healed = False
+        self.keys: dict[str, bytes] = {}  # of all devices, lost ones too
+
+    def apps(self) -> list[App]:
+        """Return none: each device has its own."""
+        return []
+
+    @property
+    def world(self) -> World:
+        """The world; the first time, everything is hung into it."""
+        if self._world is None:
+            for name, plan in self.plans.items():
+                plan["apps"] = (APPS[self.app](self.fakes, name),)
+            world = super().world
+            self.keys = {device.name: device.key.public for device in world.devices.values()}
+            self.fakes.clock = lambda: world.now_ms
+            self.fakes.is_up = lambda name: world.device(name).is_up
+            world.watchers.append(self.ledger.watch)
+            world.watchers.append(self._watch_tries)
+        return super().world
+
+    def perform(self, before: Sequence[str]) -> list[str]:
+        """Perform one scene and return what was asked for."""
+        self.watched = ()
+        return super().perform(before)
+
+    def end(self) -> None:
+        """Check what must hold when a mission is over, and print what it cost."""
+        print(f"seed {self.seed}", *self.ledger.lines(), sep="\n")
+        assert self.is_healed, "a mission ends with `heal`"
+        super().end()
+
+    # --- Commands -------------------------------------------------------------------------------------------------
+
+    def _perform(self, words: list[str]) -> None:
+        match words:
+            case ["app", name]:
+                self.app = name
+            case ["seed", number]:
+                self.seed = int(number)
+            case ["times", "in", unit]:
+                self.unit = unit
+            case [name, "is", *roles] if name in self.plans and self._world is None:
+                self.plans[name]["roles"] = tuple(roles)
+            case ["plan", name, destination, *passes]:
+                plans = self.plans[name].setdefault("contact_plans", {})
+                plans[destination] = plan_of(_pass_of(text) for text in passes)
+            case ["at", time]:
+                left_ms = duration_ms(time) - self.world.now_ms
+                assert left_ms >= 0, f"it is later than {time} already"
+                self.world.run(ms=left_ms)
+            case ["watch", *names]:
+                self.watched = tuple(names)
+            case ["link", one, other, way, *fields]:
+                self._link(one, other, way == "up", dict(item.split("=") for item in fields))
+            case ["destroy", name]:
+                self.world.crash(name, restart=False)
+                del self.world.devices[name]
+            case ["heal"]:
+                self._heal()
+            case ["tried"]:
+                self._tell_tried()
+            case ["resent"]:
+                self.extra.append(f"resent {sum(self.ledger.again.values())} entries")
+            case ["part", *names]:
+                parts = [part.split() for part in " ".join(names).split("|")]
+                for one, other in combinations(self.world.devices, 2):
+                    self._link(one, other, any(one in part and other in part for part in parts), {})
+            case ["hub", name, length, *names]:
+                for other in names:
+                    self._link(name, other, True, {})
+                self.world.run(ms=duration_ms(length))
+                for other in names:
+                    self._link(name, other, False, {})
+            case ["tour", name, length, *names]:
+                for other in names:
+                    self._link(name, other, True, {"rate": "2000"})
+                    self.world.run(ms=duration_ms(length))
+                    self._link(name, other, False, {})
+            case ["did"]:
+                counts = Counter(f"{act.device} {act.step}" for act in self.fakes.done)
+                self.extra.extend(f"did {what} {counts[what]}" for what in counts)
+            case [word, name, *rest] if word in ASKED_FOR:
+                self._tell(word, self.world.device(name), rest)
+            case _:
+                super()._perform(words)
+
+    def _link(self, one: str, other: str, is_up: bool, fields: dict[str, str]) -> None:
+        self.world.link(
+            one, other, up=is_up, latency_ms=duration_ms(fields.get("latency", "1ms")),
+            bytes_per_s=int(fields.get("rate", "0")),
+        )  # fmt: skip
+        key = frozenset((one, other))
+        self.fakes.links.pop(key, None)
+        if is_up:
+            self.fakes.links[key] = None
+
+    def _heal(self) -> None:
+        assert self._checks is not None
+        names = list(self.world.devices)
+        self.fakes.links.update({frozenset((one, other)): None for one in names for other in names if one != other})
+        self._checks.heal()
+        self._checks.at_rest()
+        self._checks.after_healing()
+        self.is_healed = True
+        for name in names:
+            for status in ("dormant", "awake", "attempting"):
+                rows = self.world.device(name).ask(c.List(status))
+                mine = [row for row in rows if row["custodian_name"] == name]
+                self.extra.extend(f"{name} holds {row['name']}, {status}: {row['reason']}" for row in mine)
+
+    def _tell(self, word: str, device: Device, rest: list[str]) -> None:
+        match word, rest:
+            case "signed", []:
+                ids = {
+                    entry_id: None for other in self.world.devices.values() for live in _lives(other)
+                    for entry_id, placed in live.state.history.placed.items()
+                    if placed.entry.author == device.key.public
+                }  # fmt: skip
+                self.extra.append(f"{device.name} signed {len(ids)} entries")
+            case "records", [name, *kinds]:
+                self._tell_records(device, name, kinds)
+            case "published", [name, key]:
+                value = device.show(name)["published"].get(key)
+                self.extra.append(f"{device.name} {name} shows {key}: {json.dumps(value)}")
+            case "dropped", [name]:
+                self.extra.append(f"{device.name} {name} dropped {' '.join(device.show(name)['dropped'])}")
+            case "arrived", []:
+                rows = device.store.run("SELECT id FROM objects ORDER BY row").fetchall()
+                new = [self.names.get(bytes(row[0]), "?") for row in rows[self.came.get(device.name, 0) :]]
+                self.came[device.name] = len(rows)
+                self.extra.append(f"{device.name} got {', '.join(new) or 'nothing'}")
+            case ("units" | "disputed" | "claims"), [name, *of]:
+                self._tell_units(word, device, name, self.keys[of[0]] if of else b"")
+            case _:
+                raise ValueError(f"no command of a mission: {word} {device.name} {' '.join(rest)}")
+
+    def _tell_tried(self) -> None:
+        times: dict[str, list[str]] = {}
+        for what, when in self.tried:
+            times.setdefault(what, []).append(when)
+        self.tried = []
+        for what, found in times.items():
+            counts = Counter(found)
+            self.extra.append(f"tried {what}: {', '.join(f'{t} {n}x' if n > 1 else t for t, n in counts.items())}")
+        if not times:
+            self.extra.append("tried nothing")
+
+    def _tell_records(self, device: Device, name: str, kinds: Sequence[str]) -> None:
+        told = self.told.setdefault((device.name, name), {})
+        for row in device.trace(name):
+            key = f"{row['entry']}/{row['kind']}/{json.dumps(row['body'], sort_keys=True, default=str)}"
+            if _is_asked(row, kinds) and key not in told:
+                told[key] = None
+                body = [f"{word}={_short(row['body'].get(word))}" for word in TOLD.get(row["kind"], ())]
+                void = [f"void: {row['void']}"] if row["void"] else []
+                when = self._time(row["age_ms"])
+                self.extra.append(" ".join([device.name, name, when, row["device_name"], row["kind"], *body, *void]))
+
+    def _tell_units(self, word: str, device: Device, name: str, of: bytes) -> None:
+        live = device.node.parts.spool.find(bytes.fromhex(device.show(name)["object"]))
+        assert live is not None
+        units, age_ms = live.state.units, device.node.parts.spool.age_ms(live)
+        names = {key: name for name, key in self.keys.items()}
+        start = f"{device.name} {name}"
+        if word == "units":
+            (announced,) = announcements(live.state.content.published)
+            claimed, done = len(units.standing(announced, age_ms)), len(units.results)
+            more = sum(map(len, units.results.values())) - done
+            self.extra.append(f"{start} {done} done, {more} of them again, {claimed} claimed")
+        for (work, unit), claims in sorted(units.claims.items() if word == "claims" else ()):
+            found = units.results.get((work, unit), {})
+            if of in claims and of not in found:
+                who = ", ".join(sorted(names[key] for key in found)) or "nobody"
+                self.extra.append(f"{start} {unit}: claimed by {names[of]}, done by {who}")
+        for (_, unit), found in sorted(units.results.items() if word == "disputed" else ()):
+            values = sorted((names[key], decode_value(result.value)) for key, result in found.items())
+            if len({value for _, value in values}) > 1:
+                self.extra.append(f"{start} {unit}: {', '.join(f'{who} says {value}' for who, value in values)}")
+
+    # --- What happened --------------------------------------------------------------------------------------------
+
+    def _watch(self, device: Device, events: Sequence[e.Event], turn: Turn) -> None:
+        if device.name in self.watched:
+            super()._watch(device, events, turn)
+
+    def _watch_tries(self, device: Device, events: Sequence[e.Event], turn: Turn) -> None:
+        for effect in turn.effects:
+            if isinstance(effect, StartStep):
+                self.tried.append((f"{device.name} {effect.name}", self._time(self.world.now_ms)))
+
+    def _time(self, ms: int) -> str:
+        """Return a time in the mission's unit, to a thousandth."""
+        whole, rest = divmod(ms * 1_000 // UNITS_MS[self.unit], 1_000)
+        return f"{whole}.{rest:03}".rstrip("0").rstrip(".") + self.unit
+
+
+def _pass_of(text: str) -> Pass:
+    start, end = text.split("-")
+    return Pass(WALL_START_MS + duration_ms(start), WALL_START_MS + duration_ms(end), 1_000)
+
+
+def _lives(device: Device) -> list[Live]:
+    rows = device.store.run("SELECT id FROM objects ORDER BY row").fetchall()
+    return [live for row in rows if (live := device.node.parts.spool.find(bytes(row[0]))) is not None]
+
+
+def _is_asked(row: dict[str, Any], kinds: Sequence[str]) -> bool:
+    kind = row["kind"]
+    first = TOLD.get(kind, ("kind",))[0]
+    return kind in kinds or f"{kind}={row['body'].get(first)}" in kinds
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = text.partition(" (policy ")[0]
+    return text.rpartition("/")[2] if PATH.fullmatch(text) else text
+

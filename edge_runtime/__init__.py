@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .client import Client as Client
     from .judge.outcomes import Outcome as Outcome
     from .objects.bodies import EffectClass as EffectClass
+    from .objects.bodies import End as End
     from .program.advising import Advice as Advice
     from .program.advising import AdvisorView as AdvisorView
     from .program.app import App as App
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from .program.attempt import current_attempt as current_attempt
     from .program.calls import Retry as Retry
     from .program.context import Context as Context
+    from .program.delegating import Child as Child
+    from .program.delegating import ChildEnd as ChildEnd
+    from .program.delegating import Joined as Joined
+    from .program.delegating import JoinFailed as JoinFailed
     from .program.errors import BodyFreed as BodyFreed
     from .program.errors import Busy as Busy
     from .program.errors import Incapable as Incapable
@@ -41,11 +46,16 @@ _PLACES = {
     "BlockingClient": "client",
     "BodyFreed": "program.errors",
     "Busy": "program.errors",
+    "Child": "program.delegating",
+    "ChildEnd": "program.delegating",
     "Client": "client",
     "Context": "program.context",
     "EdgeError": "base.errors",
     "EffectClass": "objects.bodies",
+    "End": "objects.bodies",
     "Incapable": "program.errors",
+    "JoinFailed": "program.delegating",
+    "Joined": "program.delegating",
     "Outcome": "judge.outcomes",
     "PartialError": "program.errors",
     "RefinementRefused": "program.errors",

@@ -35,6 +35,9 @@ UNITS_MAX = 1_000  # of one kind of work in one object; their names must also fi
 UNITS_COMPARED_MAX = 64  # units, and devices, compared for one choice: about 4 ms; of more a sample is looked at
 CLAIM_MS_MAX = 7 * DAY_MS
 CLAIMS_EACH_MAX = 64  # of one device at once; more are given back at once
+DELEGATION_DEPTH_MAX = 4  # parents above one object; a deeper child is refused where it is made, and void elsewhere
+FANOUT_MAX = 16  # children that one body awaits at once; with the depth a family has at most 69,904 descendants
+CHILDREN_MAX = 256  # that one run of a body makes in all: each is remembered in the object
 INPUTS_MAX = 1_000  # signals held by one object; one more is refused where it is made
 LIFETIME_MS_DEFAULT = 30 * DAY_MS
 LIFETIME_MS_MAX = 3_650 * DAY_MS
@@ -246,6 +249,7 @@ assert 2 * ADVICE_BYTES_MAX <= RESULT_BYTES_MAX, "a proposal is learned with its
 assert ADVICE_TOPIC_BYTES_MAX < NAME_BYTES_MAX
 assert ADVICE_VALID_MS_DEFAULT <= ADVICE_VALID_MS_MAX
 assert DEATHS_ELSEWHERE < DEATHS_MAX
+assert FANOUT_MAX <= CHILDREN_MAX
 assert DORMANCY_MS_MAX <= LIFETIME_MS_MAX
 assert RTO_MS_MIN <= RTO_MS_INITIAL <= RTO_MS_MAX
 assert CONDITION_NODES_MAX <= TRIGGER_NODES_MAX

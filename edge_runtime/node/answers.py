@@ -14,6 +14,7 @@ from ..objects.kinds import Kind
 from ..objects.records import Record, read_clear, read_sealed
 from . import commands as c
 from .contacts import Contacts
+from .delegating import family_rows
 from .fading import Presence
 from .intake import Intake
 from .parts import Parts
@@ -66,6 +67,7 @@ class Answers:
                 {"from": item.before.hex(), "to": item.after.hex(), "reason": item.reason}
                 for item in content.asked.refined
             ],
+            **family_rows(self.parts, live),
             "dropped": content.asked.dropped()[:DROPPED_SHOWN_MAX],
             "polls": self.parts.polls.rows(live, age_ms),
             "expires_in_ms": None if finish is not None else max(0, expires_ms - age_ms),
@@ -276,6 +278,8 @@ def plain(value: Any) -> Any:
             return {str(key): plain(item) for key, item in value.items()}
         case list() | tuple():
             return [plain(item) for item in value]
+        case b.Body():
+            return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
         case _:
             return value
 

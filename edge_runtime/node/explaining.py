@@ -18,7 +18,6 @@ from ..objects import condition_text
 from ..objects.conditions import Has, Leaf, evaluate, leaves, names
 from ..objects.triggers import Changed, OnPeer, Steady, Trigger, When, describe, holds
 from ..program.driver import Body, StepCall
-from ..program.driver import Start as BodyStart
 from ..program.errors import BodyOverran, Nondeterminism
 from .advising import advice_rows
 from .judgement import Judgement, call_name, needs_of
@@ -79,7 +78,7 @@ class Explaining:
         is_ours = live.state.history.view.holder == self.parts.device and content.finish is None
         if intent is None or not is_ours or content.is_opaque or content.is_withheld or live.parked:
             return []
-        body = live.body or Body(intent, BodyStart(live.object, content.lineage, self.parts.device), content.script)
+        body = live.body or Body(intent, self.parts.start_of(live), content.script)
         try:
             if body is not live.body:
                 body.replay(self.judgement.world(live, intent, age_ms))

@@ -24,6 +24,7 @@ from ..objects.triggers import After, Changed, OnPeer, Trigger
 from ..program.app import Intent
 from ..program.driver import StepCall, World
 from .authority import Authority
+from .delegating import child_end
 from .events import StepEnded
 from .faults import Faults
 from .incapacity import Capacity
@@ -103,6 +104,10 @@ class _LiveWorld:
         state = self._live.state
         found = freshest(state.advice, topic, state.history.view.tip, self._age_ms)
         return b"" if found is None else found.spell()
+
+    def child_end(self, path: str, slots: tuple[int, ...]) -> tuple[bytes, bytes]:
+        """Return how the first child of some slots that has ended did."""
+        return child_end(self._judgement.parts, self._live, path, slots)
 
 
 class Judgement:

@@ -12,6 +12,7 @@ from ..judge.plan import Plan
 from ..objects.conditions import Condition
 from ..objects.entries import Entry
 from ..program.app import App, Intent
+from ..program.driver import Start
 from ..program.swarming import Work
 from .adverts import Adverts
 from .agenda import Agenda
@@ -109,6 +110,12 @@ class Parts(Struct):
         """Return the handler of an object's intent, if an app here has it."""
         found = self.intents.get(live.state.content.intent)
         return None if found is None else found[1]
+
+    def start_of(self, live: Live) -> Start:
+        """Return what a body is told of the object that it runs for."""
+        content, origin = live.state.content, live.state.content.origin
+        depth = 0 if origin is None else origin.depth
+        return Start(live.object, content.lineage, self.device, live.state.history.created.lifetime_ms, depth)
 
     def is_held(self, live: Live) -> bool:
         """Say whether an operator holds this object or this device: no new effects then."""

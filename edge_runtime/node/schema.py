@@ -85,7 +85,13 @@ CREATE TABLE wakes (topic TEXT NOT NULL, object INTEGER NOT NULL, PRIMARY KEY (t
 CREATE INDEX wakes_object ON wakes (object);
 CREATE TABLE digests (root BLOB PRIMARY KEY, sum BLOB NOT NULL, objects INTEGER NOT NULL) WITHOUT ROWID;
 """
-DERIVED_TABLES = ("shelf", "wakes", "digests")
+# Objects with a parent or with children, by their lineage. In a store made before this table there are none.
+FAMILIES = """
+CREATE TABLE IF NOT EXISTS families (
+    lineage BLOB NOT NULL, object INTEGER NOT NULL, PRIMARY KEY (lineage, object)
+) WITHOUT ROWID;
+"""
+DERIVED_TABLES = ("shelf", "wakes", "digests", "families")
 
 PACING = f"""
 CREATE TABLE contacts (

@@ -12,6 +12,7 @@ from ..objects.records import read_clear
 from ..objects.triggers import Any, Steady, Trigger, from_tree, next_due_age_ms
 from ..objects.units import announcements
 from ..objects.watching import watches
+from .delegating import note_family
 from .parts import Parts
 from .polls import POLLING
 from .spool import Hints, Live, ShelfRow
@@ -42,6 +43,7 @@ class Shelving:
         if lapse_ms is not None and (row.due_ms is None or lapse_ms < row.due_ms):
             row = ShelfRow(row.status, row.reason, lapse_ms, row.topics)
         self.parts.spool.put_away(live, row)
+        note_family(self.parts, live)
 
     def _row_of(self, live: Live) -> ShelfRow:
         state = live.state

@@ -147,6 +147,7 @@ class Sleeping:
     def park(self, live: Live, reason: str, age_ms: int) -> None:
         """Put an object to sleep that its handler cannot go on with: what this turn made is dropped."""
         live.made.clear()
+        live.born.clear()
         self.write_dormant(live, list(self.judgement.on_new_app(live)), reason, age_ms)
         self.parts.effects.append(Note(Stage.JUDGED, live.object, {"parked": reason}, is_info=True))
 

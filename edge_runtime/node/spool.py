@@ -95,6 +95,7 @@ class Live(Struct):
     body: Body | None = None
     flights: dict[str, Flight] = field(default_factory=dict)
     made: list[Record] = field(default_factory=list)
+    born: list[tuple[Entry, Sequence[Role]]] = field(default_factory=list)  # first entries of children made with it
     reason: str = ""
     due_ms: int | None = None
     shelved: Shelved | None = None

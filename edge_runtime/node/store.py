@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..base.errors import EdgeError, Exit, UsageError
-from .schema import DERIVED, DERIVED_TABLES, HAPPENED, PACING, SCHEMA_VERSION, SOURCE, UPGRADES, VIEWS
+from .schema import DERIVED, DERIVED_TABLES, FAMILIES, HAPPENED, PACING, SCHEMA_VERSION, SOURCE, UPGRADES, VIEWS
 
 
 class StoreFailed(EdgeError):
@@ -66,6 +66,7 @@ class Store:
             for older in range(version, SCHEMA_VERSION) if version else ():
                 connection.executescript(f"BEGIN; {UPGRADES[older]} PRAGMA user_version = {older + 1}; COMMIT;")
             connection.execute(HAPPENED)
+            connection.execute(FAMILIES)
         except sqlite3.DatabaseError as error:
             raise UsageError(
                 f"The spool cannot be opened: {error}. If the file was damaged, move spool.db aside and start again; "

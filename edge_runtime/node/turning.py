@@ -1,9 +1,9 @@
 """Going on with one object: replay, take what is there, release what may run, else sleep. All inside one turn.
 
 The order is fixed, so that two devices with equal state, policy, snapshot and seed make equal records: the body is
-resumed by a cancellation first, then fresh advice, then signals in their order, readings of probes, timers by due
-age, conditions by path; then steps are judged in the order of their calls; then, if nothing runs here, the object
-sleeps or custody is offered.
+resumed by a cancellation first, then fresh advice, then signals in their order, readings of probes, ends of children,
+timers by due age, conditions by path; then steps are judged in the order of their calls; then, if nothing runs here,
+the object sleeps or custody is offered.
 """
 
 from __future__ import annotations
@@ -23,20 +23,17 @@ from ..program.driver import (
     Cancelled,
     Completed,
     Failed,
-    Learned,
-    Published,
-    Refined,
-    StateSet,
     StepCall,
     World,
 )
-from ..program.driver import Start as BodyStart
 from ..program.errors import Nondeterminism
 from .advising import advice_resumption
 from .custody import Custody
+from .delegating import Delegating
 from .effects import Note, Stage
 from .events import StepEnded, StepWithheld
 from .judgement import Go, Judgement, Pause, TooLate
+from .made import absorb
 from .parts import Parts
 from .polling import Polling
 from .releasing import deny, executed_body, next_over, over_body, resumption_of, start_step, stop_abandoned
@@ -55,6 +52,7 @@ class Turner:
         self.custody = custody
         self.shelving = shelving
         self.sleeping = Sleeping(parts, judgement, custody)
+        self.delegating = Delegating(parts, shelving.put_away)
         self.polling = Polling(
             parts, self.sleeping, self._may_poll, self._body_to_poll_for, self.go_on, shelving.put_away,
             judgement.probe_refusal,
@@ -79,12 +77,15 @@ class Turner:
         elif intent is None:
             self._close_body(live)
             self.sleeping.sleep_without_app(live, age_ms)
+        elif beyond := self.delegating.why_beyond(live):
+            self._close_body(live)
+            self.sleeping.write_dormant(live, [], self.delegating.deny(live, beyond, age_ms), age_ms)
         elif self.polling.is_all_that_woke(live, age_ms):
             self.polling.start_due(live)
         elif not self.sleeping.is_stuck(live, age_ms):
             self._turn_body(live, intent, age_ms)
         if live.made:
-            parts.pen.write_turn(live, age_ms)
+            self._write(live, age_ms)
         if live.state.content.finish is not None or not live.flights:
             self._close_body(live)
         self._forget_happenings(live)
@@ -156,6 +157,11 @@ class Turner:
     def _body_to_poll_for(self, live: Live) -> Body | None:
         return self._body_of(live) if self._may_poll(live) else None
 
+    def _write(self, live: Live, age_ms: int) -> None:
+        """Append what this turn made, and the children that it made."""
+        self.parts.pen.write_turn(live, age_ms)
+        self.delegating.send_off(live)
+
     # --- May it be turned at all ----------------------------------------------------------------------------------
 
     def is_turnable(self, live: Live) -> bool:
@@ -195,7 +201,7 @@ class Turner:
         world = self.judgement.world(live, intent, age_ms)
         try:
             body = live.body or self._open_body(live, intent, world)
-            self._absorb(live, body)
+            absorb(self.parts, self.delegating, live, body)
             self._resume(live, body, world, age_ms)
             self.polling.attend(live, body, age_ms)
             while body.ended is None and (late := self._release(live, body, intent, age_ms)):
@@ -219,7 +225,7 @@ class Turner:
         live.made.append(make(Kind.EXECUTED, b.Empty(), record))
         self.parts.note(Stage.EXECUTED, live, path=record.path, outcome=Outcome(record.outcome).name.lower())
         body.deliver(resumption_of(record, age_ms, self.parts.wall_ms), world)
-        self._absorb(live, body)
+        absorb(self.parts, self.delegating, live, body)
 
     def _resume(self, live: Live, body: Body, world: World, age_ms: int) -> None:
         """Let the body take what is there, one thing at a time."""
@@ -239,23 +245,24 @@ class Turner:
             if found is None:
                 if not self.sleeping.waiting.is_met_by_what_was_made(live, body):
                     return
-                self.parts.pen.write_turn(live, age_ms)  # the reentry names the entry, so it must be one
+                self._write(live, age_ms)  # the reentry names the entry, so it must be one
                 continue
             took = found.took
             self.sleeping.reenter(live, age_ms, found.by)
             live.made.append(make(Kind.TOOK, b.Empty(), took))
             if took.what in (b.Took.INPUT, b.Took.CANCEL):
                 live.state.content.taken[took.ref] = None
-            elif took.path not in waited:
+            elif took.what != b.Took.OBJECT and took.path not in waited:
                 idle.append(took.path)
+            if took.what == b.Took.CANCEL:
+                self.delegating.spread_cancel(live)
             body.deliver(found.resumption, world)
-            self._absorb(live, body)
+            absorb(self.parts, self.delegating, live, body)
         live.has_more = body.ended is None
 
     def _open_body(self, live: Live, intent: Intent, world: World) -> Body:
         content = live.state.content
-        start = BodyStart(live.object, content.lineage, self.parts.device)
-        body = Body(intent, start, content.script)
+        body = Body(intent, self.parts.start_of(live), content.script)
         live.body = body
         body.replay(world)
         return body
@@ -273,21 +280,6 @@ class Turner:
         except BodyOverran:
             self._park(live, "overran: the handler did not give way within its slice", age_ms)
             self.parts.spool.park(live, "overran")
-
-    def _absorb(self, live: Live, body: Body) -> None:
-        """Turn what the body learned, published and set into records of this turn."""
-        for made in body.take_made():
-            match made:
-                case Published(path, name, value):
-                    live.made.append(make(Kind.PUBLISHED, b.Empty(), b.PublishedSealed(path, name, value)))
-                case StateSet(path, name, value):
-                    live.made.append(make(Kind.LEARNED, b.Empty(), b.LearnedSealed(path, value)))
-                    self.parts.set_state(live, name, value)
-                case Refined(refined):
-                    live.made.append(make(Kind.REFINED, b.Empty(), refined))
-                    self.parts.note(Stage.JUDGED, live, action="mutation", reason=refined.reason)
-                case Learned(path, value):
-                    live.made.append(make(Kind.LEARNED, b.Empty(), b.LearnedSealed(path, value)))
 
     def _next_resumption(
         self, live: Live, body: Body, may_idle: bool, waited: tuple[str, ...], age_ms: int
@@ -314,6 +306,9 @@ class Turner:
         reading = self.polling.resumption(live, body, age_ms, wall_ms)
         if reading is not None:
             return Taken(*reading, None)
+        ended = self.delegating.resumption(live, body, age_ms)
+        if ended is not None:
+            return Taken(*ended, None)
         if not may_idle:
             return None
         for timer in body.timers():
@@ -351,7 +346,7 @@ class Turner:
             if not live.flights and self.custody.offer(live, decision.needs, decision.reason, age_ms):
                 return []
         if live.flights:
-            live.hints = self.sleeping.waiting.hints(live, body, [], age_ms)
+            live.hints = self.sleeping.waiting.hints(live, body, self.delegating.leaves(live, body)[0], age_ms)
         if late or live.flights:
             return [(call, decision.reason) for call, decision in late]
         elsewhere = next((item.elsewhere for item in blocked if item.elsewhere is not None), None)
@@ -359,7 +354,8 @@ class Turner:
             self.custody.capacity.say(live, elsewhere.denied, elsewhere.reason, age_ms)
         if elsewhere is not None and self.custody.offer(live, elsewhere.needs, elsewhere.reason, age_ms):
             return []
-        self.sleeping.sleep(live, body, blocked, self.polling.leaves(live, body), age_ms)
+        polled, children = self.polling.leaves(live, body), self.delegating.leaves(live, body)
+        self.sleeping.sleep(live, body, blocked, (polled[0] + children[0], polled[1] + children[1]), age_ms)
         return []
 
     # --- Ending ---------------------------------------------------------------------------------------------------
@@ -377,7 +373,7 @@ class Turner:
             case Again(state):
                 run = live.state.content.script.run + 1
                 live.made.append(make(Kind.AGAIN, b.Empty(), b.AgainSealed(run, state)))
-                self.parts.pen.write_turn(live, age_ms)
+                self._write(live, age_ms)
                 self._close_body(live)
                 self._turn_body(live, intent, age_ms)
             case None:

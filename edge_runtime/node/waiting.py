@@ -21,7 +21,7 @@ from ..program.driver import Body
 from .happenings import Settled, describe_key
 from .judgement import Judgement
 from .parts import Parts
-from .shelving import trigger_of
+from .shelving import hints_of, trigger_of
 from .spool import Hints, Live
 from .waits import leaves_of
 
@@ -123,14 +123,14 @@ class Waiting:
         return None
 
     def hints(self, live: Live, body: Body, leaves: list[Trigger], age_ms: int) -> Hints | None:
-        """Return what an object with this body is woken by; None where its leaves say it all.
+        """Return what an object with this body is woken by; None where its dormancy says it all.
 
         Args:
             leaves: of its sleep, those of the body's waits among them.
         """
         waits = body.condition_waits()
         if not waits:
-            return None
+            return hints_of(any_of(leaves)) if live.flights and leaves else None
         others = [leaf for leaf in leaves if all(leaf is not wait.trigger for wait in waits)]
         sight = _Sight(self, live, age_ms)
         settled = [self._settle(sight, wait, age_ms) for wait in waits]

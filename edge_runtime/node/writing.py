@@ -36,7 +36,11 @@ class Pen:
         self.on_append = on_append
 
     def begin(self, clear: b.CreatedClear, sealed: b.CreatedSealed) -> Live:
-        """Make and store an object's first entry.
+        """Make and store an object's first entry; see `seal_first`."""
+        return self.keep_first(*self.seal_first(clear, sealed))
+
+    def seal_first(self, clear: b.CreatedClear, sealed: b.CreatedSealed) -> tuple[Entry, Sequence[Role]]:
+        """Return an object's first entry, not stored yet, and the roles under which it was made.
 
         Raises:
             UsageError: this device's role in the fleet does not permit making objects.
@@ -52,7 +56,10 @@ class Pen:
                 Exit.REFUSED,
             )
         record = make(Kind.CREATED, clear, sealed)
-        entry = self._seal(None, (), grant, 0, 0, 0, True, (record,))
+        return self._seal(None, (), grant, 0, 0, 0, True, (record,)), roles
+
+    def keep_first(self, entry: Entry, roles: Sequence[Role]) -> Live:
+        """Store a first entry of this device."""
         live = self.spool.create(entry, roles, 0, True)
         self.on_append(live, entry)
         return live

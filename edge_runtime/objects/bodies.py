@@ -19,6 +19,7 @@ from ..base.limits import (
     ADVICE_CONFIDENCE_MAX,
     ARGUMENTS_BYTES_MAX,
     CURSOR_BYTES_MAX,
+    DELEGATION_DEPTH_MAX,
     ERROR_TEXT_BYTES_MAX,
     INTEGER_MAX,
     LIFETIME_MS_MAX,
@@ -176,8 +177,8 @@ class CreatedSealed(Body, frozen=True):
     """Intent, terms and origin.
 
     `arguments` is the canonical CBOR of the user's value. `name` is empty for an unnamed object; `parent`, `path`
-    and `slot` are set for a child only. `labels` are free words. The envelope: `attempts_max`, `bytes_max` and
-    `energy_max_mj` (millijoules) over all devices, 0 for no bound.
+    and `slot` are set for a child only; `depth` counts the parents above it. `labels` are free words. The envelope:
+    `attempts_max`, `bytes_max` and `energy_max_mj` (millijoules) over all devices, 0 for no bound.
     `degrades` says which fields of the arguments may be asked less of (path, number of a `narrowing.Way`).
     """
 
@@ -192,6 +193,7 @@ class CreatedSealed(Body, frozen=True):
     degrades: Annotated[tuple[Degradation, ...], Meta(max_length=LIST_ITEMS_MAX)] = ()
     bytes_max: Unsigned = 0
     energy_max_mj: Unsigned = 0
+    depth: Annotated[int, Meta(ge=0, le=DELEGATION_DEPTH_MAX)] = 0
 
 
 class SignalledSealed(Body, frozen=True):

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from . import bodies as b
 from .attempts import Spending, StepMemory
+from .children import Delegation, Origin
 from .polled import PollMemory
 from .refining import Asked
 from .script import Script
@@ -68,6 +69,8 @@ class Content(Struct):
     asked: Asked = field(default_factory=Asked)
     spending: Spending = field(default_factory=Spending)
     labels: tuple[str, ...] = ()
+    origin: Origin | None = None  # of a child
+    children: dict[str, Delegation] = field(default_factory=dict)  # by the path of the call that made them
     script: Script = field(default_factory=lambda: Script(0, b"", 0, 0))
     taken: dict[bytes, None] = field(default_factory=dict)
     steps: dict[str, StepMemory] = field(default_factory=dict)

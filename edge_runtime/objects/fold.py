@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from . import bodies as b
 from .advice import Advised, read_advised
 from .attempts import Spending, StepMemory
+from .children import DelegatedSealed, Delegation, Origin
 from .codec import encode
 from .content import Content, Denial, Dormancy, Finish, Input
 from .entries import Entry
@@ -128,6 +129,7 @@ class ObjectState:
                 [] if c.dormancy is None else [c.dormancy.trigger, c.dormancy.reason, c.dormancy.expires_age_ms],
                 [[i.ref, i.name, i.value] for i in self.inputs], list(self.cancels), sorted(self.invalid),
                 self.units.to_plain(),
+                {path: [[item.slot, item.child] for item in made.slots] for path, made in c.children.items()},
                 [[item.ref, item.about, item.subject, item.binds] for item in self.incapacities.all()],
                 [[i.ref, i.topic, i.proposal, i.confidence, i.based_on, i.expires_age_ms] for i in self.advice],
                 {probe: [m.path, int(m.result), m.value, m.cursor, m.polls, m.missed] for probe, m in c.polls.items()},
@@ -253,6 +255,9 @@ class ObjectState:
                 self._resume(entry, Resumed.STEP, body.path, outcome=6, error=body.rule, error_type="Refused")
             case b.RefinedSealed():
                 self._apply_refined(body)
+            case DelegatedSealed():
+                c.script.learned[body.path] = body.asked()
+                c.children[body.path] = Delegation(body.slots, entry.age_ms, entry.author)
             case b.DeniedSealed():
                 said = c.denials.setdefault(body.path, [])
                 said[:] = [
@@ -281,6 +286,7 @@ class ObjectState:
         c.labels = body.labels
         if body.parent:
             c.lineage = lineage_of_child(body.parent, body.path, body.slot)
+            c.origin = Origin(body.parent, body.path, body.slot, body.depth)
         elif body.name:
             c.lineage = lineage_by_name(self.history.created.roots[0], body.name)
         else:

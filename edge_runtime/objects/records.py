@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from ..base.errors import PeerError
 from . import bodies as b
+from .children import DelegatedSealed
 from .codec import decode, encode_typed
 from .kinds import Kind, is_input, is_turn
 
@@ -36,6 +37,7 @@ SHAPES: dict[int, tuple[type[b.Body], type[b.Body] | None]] = {
     Kind.EXECUTED: (b.Empty, b.ExecutedSealed),
     Kind.REFINED: (b.Empty, b.RefinedSealed),
     Kind.DENIED: (b.Empty, b.DeniedSealed),
+    Kind.DELEGATED: (b.Empty, DelegatedSealed),
     Kind.DORMANT: (b.DormantClear, b.DormantSealed),
     Kind.POLLED: (b.Empty, b.PolledSealed),
     Kind.PUBLISHED: (b.Empty, b.PublishedSealed),

@@ -120,7 +120,7 @@ class AdviceCalls(Waiting):
         """
         ledger = self._ledger
         checked_name(topic, "a topic", ADVICE_TOPIC_BYTES_MAX)
-        if any(wait.topic == topic for wait in ledger.advice_waits()):
+        if any(wait.topic == topic for wait in ledger.waits(AdviceWait)):
             raise UsageError(f"advice on {topic!r} is awaited already: await it first, or ask under another topic")
         data = encode_payload(question, f"the question on {topic!r}", ADVICE_QUESTION_BYTES_MAX)
         ledger.publish(ledger.path_for("question"), QUESTION_PREFIX + topic, data)

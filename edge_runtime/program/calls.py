@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 from msgspec import Struct
 
 from ..base.errors import UsageError
-from ..base.limits import ATTEMPTS_MAX, DORMANCY_MS_MAX
+from ..base.limits import ATTEMPTS_MAX, DORMANCY_MS_MAX, LIFETIME_MS_MAX
 from ..objects.bodies import EffectClass, RefinedSealed
 from ..objects.triggers import Trigger
 
@@ -31,13 +31,19 @@ class World(Protocol):
         """Return the canonical CBOR of a keyed state's value, None if it was never set."""
         ...
 
+    def child_end(self, path: str, slots: tuple[int, ...]) -> tuple[bytes, bytes]:
+        """Return how the first child of some slots that has ended did: CBOR of [slot, end, error, its type], result."""
+        ...
+
 
 class Start(Struct, frozen=True):
-    """Which object a body belongs to: its id, its lineage, the device that runs it; 32 bytes each."""
+    """Which object a body belongs to: its id, its lineage, the device that runs it (32 bytes each), and its terms."""
 
     object: bytes
     lineage: bytes
     device: bytes
+    lifetime_ms: int = LIFETIME_MS_MAX
+    depth: int = 0
 
 
 class Retry(Struct, frozen=True):
@@ -148,6 +154,14 @@ class PollWait(Struct, frozen=True):
     text: str
 
 
+class ChildWait(Struct, frozen=True):
+    """The end of a child is awaited: of any in some slots of the delegation made at `call`."""
+
+    path: str
+    call: str
+    slots: tuple[int, ...]
+
+
 class Timer(Struct, frozen=True):
     """A durable timer; due when the object is that old."""
 
@@ -163,7 +177,7 @@ def may_expire(wait: InputWait | ConditionWait) -> bool:
     return not wait.is_bounded and not wait.path.rpartition("/")[2].startswith("timer:")
 
 
-Wait: TypeAlias = StepCall | InputWait | ConditionWait | AdviceWait | PollWait
+Wait: TypeAlias = StepCall | InputWait | ConditionWait | AdviceWait | PollWait | ChildWait
 
 
 class Learned(Struct, frozen=True):
@@ -195,7 +209,25 @@ class Refined(Struct, frozen=True):
     body: RefinedSealed
 
 
-Made: TypeAlias = Learned | Published | StateSet | Refined
+class Birth(Struct, frozen=True):
+    """A child to be made; `arguments` are canonical CBOR, `lifetime_ms` 0 stands for what is left of the parent's."""
+
+    slot: int
+    intent: str
+    arguments: bytes
+    fingerprint: bytes
+    needs: tuple[str, ...]
+    lifetime_ms: int
+
+
+class Delegated(Struct, frozen=True):
+    """Children are made: becomes a `delegated` record and their first entries, in the same commit."""
+
+    path: str
+    births: tuple[Birth, ...]
+
+
+Made: TypeAlias = Learned | Published | StateSet | Refined | Delegated
 
 
 class Completed(Struct, frozen=True):

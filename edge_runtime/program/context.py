@@ -34,6 +34,7 @@ from .arguments import (
     spell_arguments,
 )
 from .calls import ConditionWait, InputWait, Retry, StepCall
+from .delegating import DelegateCalls
 from .errors import BodyFreed
 from .keyed import State
 from .ledger import Ledger
@@ -50,7 +51,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_RETRY = Retry()
 
 
-class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls):
+class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls, DelegateCalls):
     """The object as its handler sees it. Made by the driver; valid only inside the handler's body."""
 
     __slots__ = ("_randoms", "state")

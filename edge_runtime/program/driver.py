@@ -19,8 +19,10 @@ from .calls import (
     AdviceWait,
     Again,
     Cancelled,
+    ChildWait,
     Completed,
     ConditionWait,
+    Delegated,
     Ended,
     Failed,
     InputWait,
@@ -50,8 +52,10 @@ __all__ = [
     "BodyFreed",
     "BodyOverran",
     "Cancelled",
+    "ChildWait",
     "Completed",
     "ConditionWait",
+    "Delegated",
     "Ended",
     "Failed",
     "InputWait",
@@ -202,19 +206,23 @@ class Body:
 
     def input_waits(self) -> tuple[InputWait, ...]:
         """Return the awaited promises and signals, in the order of their calls: an input goes to the first."""
-        return () if self.ended is not None else self._ledger.input_waits()
+        return () if self.ended is not None else self._ledger.waits(InputWait)
 
     def condition_waits(self) -> tuple[ConditionWait, ...]:
         """Return the awaited conditions, in the order of their calls."""
-        return () if self.ended is not None else self._ledger.condition_waits()
+        return () if self.ended is not None else self._ledger.waits(ConditionWait)
 
     def advice_waits(self) -> tuple[AdviceWait, ...]:
         """Return the awaited advice, in the order of the calls; one wait a topic."""
-        return () if self.ended is not None else self._ledger.advice_waits()
+        return () if self.ended is not None else self._ledger.waits(AdviceWait)
 
     def poll_waits(self) -> tuple[PollWait, ...]:
         """Return the waits that poll a probe, in the order of their calls; no two poll the same one."""
-        return () if self.ended is not None else self._ledger.poll_waits()
+        return () if self.ended is not None else self._ledger.waits(PollWait)
+
+    def child_waits(self) -> tuple[ChildWait, ...]:
+        """Return the waits for children, in the order of their calls."""
+        return () if self.ended is not None else self._ledger.waits(ChildWait)
 
     def timers(self) -> tuple[Timer, ...]:
         """Return the pending timers, soonest first; of equal ones the older first."""

@@ -19,6 +19,7 @@ from ..objects.script import Resumed, Resumption, Script
 from .calls import (
     AdviceWait,
     Again,
+    ChildWait,
     ConditionWait,
     Ended,
     InputWait,
@@ -39,7 +40,7 @@ from .loop import BodyLoop
 from .payloads import decode_payload
 from .scopes import BodyFuture
 
-W = TypeVar("W", InputWait, ConditionWait, AdviceWait)
+W = TypeVar("W", InputWait, ConditionWait, AdviceWait, PollWait, ChildWait)
 
 CALL_BYTES, PAST_CALL_BYTES = 1_000, 150  # of a call that waits, of one that is over; see `driver.BODY_BYTES`
 SHOWN = 5  # of the calls that wait, in the text of a difference
@@ -84,6 +85,7 @@ class Ledger:
         self._published_names: dict[str, None] = {}
         self._probes: dict[str, None] = {}
         self._made: list[Made] = []
+        self.children = 0  # made in this run
 
     # --- The context asks -------------------------------------------------------------------------------------
 
@@ -120,12 +122,14 @@ class Ledger:
         self._probes[asked.probe] = None
         if len(self._probes) > POLLED_PROBES_MAX:
             raise UsageError(f"at most {POLLED_PROBES_MAX} probes can be polled in one run: watch fewer")
-        if any(wait.probe == asked.probe for wait in self.poll_waits()):
+        if any(wait.probe == asked.probe for wait in self.waits(PollWait)):
             raise UsageError(f"the probe {asked.probe!r} is polled already: let one task poll and share what it reads")
         return self.ask(asked)
 
-    def learn(self, path: str, what: str, read: Callable[[World], bytes]) -> bytes:
-        """Return what was read at this path: from its record, or now and for the records."""
+    def learn(
+        self, path: str, what: str, read: Callable[[World], bytes], make: Callable[[str, bytes], Made] = Learned
+    ) -> bytes:
+        """Return what was read at this path: from its record, or now and for the records, as `make` says it."""
         recorded = self._script.learned.get(path)
         if recorded is not None:
             self._unread.pop(path, None)
@@ -134,7 +138,7 @@ class Ledger:
             raise self.differ(f"publish {self._script.published[path]!r} at {path}", f"{what} at {path}")
         assert self.world is not None, "a body runs only while it is driven"
         value = read(self.world)
-        self._made.append(Learned(path, value))
+        self._made.append(make(path, value))
         return value
 
     def publish(self, path: str, name: str, value: bytes) -> None:
@@ -229,7 +233,7 @@ class Ledger:
             case InputWait() if what is Resumed.INPUT:
                 if not future.done():
                     self._finish_input(asked, pending, resumption.value)
-            case ConditionWait() | AdviceWait() if what is Resumed.CONDITION:
+            case ConditionWait() | AdviceWait() | ChildWait() if what is KIND[type(asked)]:
                 if not future.done():
                     future.set_result(None)
             case InputWait() | ConditionWait() if what is Resumed.TIMER and may_expire(asked):
@@ -306,29 +310,12 @@ class Ledger:
             if isinstance(pending.asked, StepCall) and pending.future.done()
         )
 
-    def input_waits(self) -> tuple[InputWait, ...]:
-        """Return the awaited inputs, in the order of their calls."""
-        return self._awaited(InputWait)
-
-    def condition_waits(self) -> tuple[ConditionWait, ...]:
-        """Return the awaited conditions, in the order of their calls."""
-        return self._awaited(ConditionWait)
-
-    def advice_waits(self) -> tuple[AdviceWait, ...]:
-        """Return the awaited advice, in the order of the calls."""
-        return self._awaited(AdviceWait)
-
-    def _awaited(self, kind: type[W]) -> tuple[W, ...]:
+    def waits(self, kind: type[W]) -> tuple[W, ...]:
+        """Return the awaited calls of one kind that is no step, in their order."""
         if all(isinstance(pending.asked, StepCall) for pending in self._pending.values()):
             return ()  # as nearly always: it is asked several times a turn
         self._drop_abandoned_waits()
         return tuple(pending.asked for pending in self._pending.values() if isinstance(pending.asked, kind))
-
-    def poll_waits(self) -> tuple[PollWait, ...]:
-        """Return the waits that poll, in the order of their calls."""
-        self._drop_abandoned_waits()
-        waits = self._pending.values()
-        return tuple(pending.asked for pending in waits if isinstance(pending.asked, PollWait))
 
     def take_made(self) -> list[Made]:
         """Return what is to be recorded, in order, and forget it."""
@@ -361,6 +348,7 @@ KIND: dict[type, Resumed] = {
     ConditionWait: Resumed.CONDITION,
     AdviceWait: Resumed.CONDITION,
     PollWait: Resumed.POLL,
+    ChildWait: Resumed.OBJECT,
 }
 VERBS = {
     Resumed.STEP: "run",

@@ -6,6 +6,7 @@ import pytest
 
 from edge_runtime.base.errors import PeerError
 from edge_runtime.objects import bodies as b
+from edge_runtime.objects.children import ChildSlot, DelegatedSealed
 from edge_runtime.objects.codec import encode
 from edge_runtime.objects.kinds import Kind
 from edge_runtime.objects.records import PLAIN, SHAPES, Record, check_record, make, read_clear, read_sealed
@@ -37,6 +38,10 @@ SAMPLES = [
     make(Kind.CANNOT, b.Empty(), b.CannotSealed(b"d" * 32, "camera", 0, "no lens", b"", 0, 3)),
     make(Kind.UNIT, b.Empty(), b.UnitSealed("search", "b17", 2, 1_000, b"\x01")),
     make(Kind.REFINED, b.Empty(), b.RefinedSealed("p", b"b" * 16, b"a" * 16, b"\x80", "battery")),
+    make(
+        Kind.DELEGATED, b.Empty(),
+        DelegatedSealed("p", (ChildSlot(0, b"c" * 32, "shoot", b"f" * 16, ("camera",), 60_000),)),
+    ),
     make(Kind.DENIED, b.Empty(), b.DeniedSealed("p", True, "rule", b"h" * 16, "peer")),
     make(Kind.POLLED, b.Empty(), b.PolledSealed("p", "disk", 2, b"", b"c", 1, 2, 3, b"", 4, 5, False, "gone")),
 ]  # fmt: skip

@@ -10,13 +10,15 @@ Nothing is told but what a scene asks for; beside the words of `tests.support.pl
     part A B | C D | E                             all links within a part up, all others down
     hub A 5m B C … | tour A 5m B C …               A meets all for so long, together or one after another
     destroy A                                      it never comes back
+    children A OBJECT                              its children as A knows them, named OBJECT/SLOT from then on
     records A OBJECT KIND … or KIND=WORD           records of these kinds that A holds, new since it was asked
     tried                                          tries of steps since it was asked: device, step, when
+    did [STEP …]                                   effects of fakes: device, step, how often
     arrived A                                      objects that came to A since it was asked, in order
     published A OBJECT NAME | dropped A OBJECT     what a body shows; what was refined away
-    units A OBJECT | disputed A OBJECT             how many are done and claimed, as A knows; those with other results
-    claims A OBJECT B                              units that B claimed and has not done, and who did them
-    signed A | resent                              entries of A; entries sent twice to one peer
+    units A OBJECT | claims A OBJECT B             how many units are done and claimed, as A knows; what B left undone
+    disputed A OBJECT                              what was said, and by which teams, of units whose results differ
+    signed A | resent A B                          entries of A; how many one of two sent the other twice
     heal                                           all links up for two hours, then the checks
 
 A ledger of tries, entries and bytes is printed at the end, with the seed.
@@ -47,7 +49,7 @@ from edge_runtime.testing.device import WALL_START_MS
 from tests.support.mission_apps import APPS, Actuators
 from tests.support.plays import UNITS_MS, Theatre, duration_ms
 
-ASKED_FOR = ("records", "arrived", "published", "dropped", "units", "disputed", "claims", "signed")
+ASKED_FOR = ("records", "arrived", "published", "dropped", "units", "disputed", "claims", "signed", "children")
 PATH = re.compile(r"\d+/[^ ]*/[^/]+:\d+")
 # Of the body of a record, what a mission tells.
 TOLD: dict[str, tuple[str, ...]] = {
@@ -65,7 +67,7 @@ class Ledger:
     tries: Counter[str] = field(default_factory=Counter)
     entries: Counter[str] = field(default_factory=Counter)
     bytes: Counter[str] = field(default_factory=Counter)
-    again: Counter[str] = field(default_factory=Counter)
+    again: Counter[tuple[str, bytes]] = field(default_factory=Counter)
     peers: dict[tuple[str, int], bytes] = field(default_factory=dict)
     sent: dict[tuple[str, bytes, bytes], None] = field(default_factory=dict)
 
@@ -88,14 +90,15 @@ class Ledger:
             for raw in message.entries if isinstance(message, Entries) else ():
                 key = (device.name, peer, hash256(raw))
                 self.entries[device.name] += 1
-                self.again[device.name] += key in self.sent
+                self.again[(device.name, peer)] += key in self.sent
                 self.sent[key] = None
 
     def lines(self) -> list[str]:
         """Return the ledger as text, one line for each device."""
         names = sorted({*self.tries, *self.entries, *self.bytes})
         return [
-            f"{name}: {self.tries[name]} tries, {self.entries[name]} entries sent ({self.again[name]} of them again), "
+            f"{name}: {self.tries[name]} tries, {self.entries[name]} entries sent "
+            f"({sum(count for (who, _), count in self.again.items() if who == name)} of them again), "
             f"{self.bytes[name]} bytes" for name in names
         ]  # fmt: skip
 
@@ -115,6 +118,7 @@ class Mission(Theatre):
         self.came: dict[str, int] = {}
         self.is_healed = False
         self.keys: dict[str, bytes] = {}  # of all devices, lost ones too
+        self.children: dict[str, str] = {}  # name in this mission -> id
 
     def apps(self) -> list[App]:
         """Return none: each device has its own."""
@@ -175,8 +179,9 @@ class Mission(Theatre):
                 self._heal()
             case ["tried"]:
                 self._tell_tried()
-            case ["resent"]:
-                self.extra.append(f"resent {sum(self.ledger.again.values())} entries")
+            case ["resent", one, other]:
+                count = sum(self.ledger.again[(a, self.keys[b])] for a, b in ((one, other), (other, one)))
+                self.extra.append(f"resent between {one} and {other}: {count} entries")
             case ["part", *names]:
                 parts = [part.split() for part in " ".join(names).split("|")]
                 for one, other in combinations(self.world.devices, 2):
@@ -189,11 +194,12 @@ class Mission(Theatre):
                     self._link(name, other, False, {})
             case ["tour", name, length, *names]:
                 for other in names:
-                    self._link(name, other, True, {"rate": "2000"})
+                    self._link(name, other, True, {})
                     self.world.run(ms=duration_ms(length))
                     self._link(name, other, False, {})
-            case ["did"]:
-                counts = Counter(f"{act.device} {act.step}" for act in self.fakes.done)
+            case ["did", *steps]:
+                done = [act for act in self.fakes.done if not steps or act.step in steps]
+                counts = Counter(f"{act.device} {act.step}" for act in done)
                 self.extra.extend(f"did {what} {counts[what]}" for what in counts)
             case [word, name, *rest] if word in ASKED_FOR:
                 self._tell(word, self.world.device(name), rest)
@@ -245,10 +251,21 @@ class Mission(Theatre):
                 new = [self.names.get(bytes(row[0]), "?") for row in rows[self.came.get(device.name, 0) :]]
                 self.came[device.name] = len(rows)
                 self.extra.append(f"{device.name} got {', '.join(new) or 'nothing'}")
+            case "children", [name]:
+                for child in device.show(name)["children"]:
+                    self._tell_child(device, name, child)
             case ("units" | "disputed" | "claims"), [name, *of]:
                 self._tell_units(word, device, name, self.keys[of[0]] if of else b"")
             case _:
                 raise ValueError(f"no command of a mission: {word} {device.name} {' '.join(rest)}")
+
+    def _show(self, device: Device, name: str) -> None:
+        super()._show(device, self.children.get(name, name))
+
+    def _tell_child(self, device: Device, parent: str, child: dict[str, Any]) -> None:
+        name = self.names.setdefault(bytes.fromhex(child["object"]), f"{parent}/{child['slot']}")
+        self.children[name] = child["object"]
+        self.extra.append(f"{device.name} {name} {child['intent']}: {child['end'] or 'not ended'}")
 
     def _tell_tried(self) -> None:
         times: dict[str, list[str]] = {}
@@ -263,7 +280,7 @@ class Mission(Theatre):
 
     def _tell_records(self, device: Device, name: str, kinds: Sequence[str]) -> None:
         told = self.told.setdefault((device.name, name), {})
-        for row in device.trace(name):
+        for row in device.trace(self.children.get(name, name)):
             key = f"{row['entry']}/{row['kind']}/{json.dumps(row['body'], sort_keys=True, default=str)}"
             if _is_asked(row, kinds) and key not in told:
                 told[key] = None
@@ -273,25 +290,29 @@ class Mission(Theatre):
                 self.extra.append(" ".join([device.name, name, when, row["device_name"], row["kind"], *body, *void]))
 
     def _tell_units(self, word: str, device: Device, name: str, of: bytes) -> None:
+        """Tell of shared work only what does not hang on who took which unit: that follows the object's id."""
         live = device.node.parts.spool.find(bytes.fromhex(device.show(name)["object"]))
         assert live is not None
-        units, age_ms = live.state.units, device.node.parts.spool.age_ms(live)
+        units, start = live.state.units, f"{device.name} {name}"
         names = {key: name for name, key in self.keys.items()}
-        start = f"{device.name} {name}"
-        if word == "units":
-            (announced,) = announcements(live.state.content.published)
-            claimed, done = len(units.standing(announced, age_ms)), len(units.results)
-            more = sum(map(len, units.results.values())) - done
-            self.extra.append(f"{start} {done} done, {more} of them again, {claimed} claimed")
-        for (work, unit), claims in sorted(units.claims.items() if word == "claims" else ()):
-            found = units.results.get((work, unit), {})
-            if of in claims and of not in found:
-                who = ", ".join(sorted(names[key] for key in found)) or "nobody"
-                self.extra.append(f"{start} {unit}: claimed by {names[of]}, done by {who}")
-        for (_, unit), found in sorted(units.results.items() if word == "disputed" else ()):
-            values = sorted((names[key], decode_value(result.value)) for key, result in found.items())
-            if len({value for _, value in values}) > 1:
-                self.extra.append(f"{start} {unit}: {', '.join(f'{who} says {value}' for who, value in values)}")
+        said: dict[str, dict[str, None]] = {}
+        for found in units.results.values():
+            values = {key: decode_value(result.value) for key, result in found.items()}
+            for key, value in values.items() if len(set(values.values())) > 1 else ():
+                said.setdefault(value, {})[names[key][:2]] = None
+        match word:
+            case "units":
+                (announced,) = announcements(live.state.content.published)
+                standing = units.standing(announced, device.node.parts.spool.age_ms(live))
+                self.extra.append(f"{start}: {len(units.results)} done, {len(standing)} claimed")
+            case "claims":
+                claimed = [key for key, claims in units.claims.items() if of in claims]
+                left = [key for key in claimed if of not in units.results.get(key, {})]
+                done = sum(key in units.results for key in left)
+                self.extra.append(f"{start}: {names[of]} left {len(left)} undone, of which others did {done}")
+            case _:
+                told = ", ".join(f"{value} by {' '.join(sorted(teams))}" for value, teams in sorted(said.items()))
+                self.extra.append(f"{start} keeps side by side: {told or 'nothing'}")
 
     # --- What happened --------------------------------------------------------------------------------------------
 

@@ -92,11 +92,11 @@ CLEAR: dict[int, list[Callable[[Any], bool]]] = {
         many(is_hash), many(is_hash), many(is_hash, 1), number(), number(0, 4),
     ],
     73: [number()],
-    76: [is_hash, number(), number(), text(0, 1024)],
+    76: [is_hash, number(), number(), text(0, 1024), many(text(1, 128))],
     77: [is_hash, number()],
     78: [number(), text(0, 1024)],
     81: [number(0, 3)],
-    **{kind: [] for kind in (1, 3, 65, 66, 67, 68, 69, 70, 75, 80)},
+    **{kind: [] for kind in (1, 2, 3, 4, 5, 65, 66, 67, 68, 69, 70, 71, 72, 74, 75, 80)},
 }  # fmt: skip
 WHOLLY_CLEAR = (7, 76, 77, 78)
 

@@ -48,7 +48,7 @@ from .polls import Polls
 from .reconcile import Reconciler
 from .requests import Requests
 from .results import Results
-from .shelving import ADVICE_TOPIC, Shelving
+from .shelving import ADVICE_TOPIC, PROBING_TOPIC, Shelving
 from .spool import Flight, Live, Spool
 from .store import Quarantined, Store
 from .swarming import PATH_PREFIX, Swarming
@@ -338,6 +338,7 @@ class Node:
             parts.agenda.wake_topic("apps")
         self.judgement.free_places()  # what held them died
         parts.agenda.wake_topic(ADVICE_TOPIC)
+        parts.agenda.wake_topic(PROBING_TOPIC)
 
     def _are_apps_new(self) -> bool:
         """Say whether other handlers are here than when this was asked last, in this process or an earlier one."""

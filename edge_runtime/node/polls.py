@@ -111,6 +111,10 @@ class Polls:
         flight = self.flights.get((live.object, probe))
         return flight is not None and flight.until_life_ms > self.timeline.life_ms
 
+    def is_asking(self, live: Live) -> bool:
+        """Say whether any probe runs for an object."""
+        return any(object_id == live.object for object_id, _ in self.flights)
+
     def end(self, object_id: bytes, probe: str, number: int) -> ProbeFlight | None:
         """Return the flight that an answer belongs to, and forget it; None for one that nobody waits for."""
         flight = self.flights.get((object_id, probe))

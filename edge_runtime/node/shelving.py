@@ -22,6 +22,7 @@ from .waits import leaves_of
 LOOK_AGAIN_MS = 1_000
 # Under it stands what waits for advice: looked at when a process or other apps may bring an advisor.
 ADVICE_TOPIC = "advice"
+PROBING_TOPIC = "probing"  # its due time counts on an answer that a process which died will not get
 # How long an object sleeps at most that waits for more things than one trigger holds.
 LOOK_AGAIN_MANY_MS = 60_000
 
@@ -98,6 +99,8 @@ class Shelving:
         due_ms = self.parts.spool.life_ms_of(live, min(dues))
         if dormancy.reason.startswith(POLLING):  # one that is parked or stuck has open runs too, and polls no more
             due_ms = min(due_ms, self.parts.polls.next_life_ms(live) or due_ms)
+            if self.parts.polls.is_asking(live):
+                found = (*found, PROBING_TOPIC)
         if due_ms <= self.parts.timeline.life_ms:
             due_ms = self.parts.timeline.life_ms + LOOK_AGAIN_MS
         if dormancy.reason.startswith("nondeterminism") or dormancy.reason.startswith("no app here"):

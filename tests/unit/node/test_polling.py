@@ -104,6 +104,19 @@ def verify(device: Device, reference: str) -> int:
     return sum(memory.polls for memory in memories.values())
 
 
+def test_a_kill_while_a_probe_runs_delays_the_next_poll_by_no_more_than_its_interval(bench: Bench) -> None:
+    """Behaviour: 5.1: the due time on the disk was that of an answer that the dead process waited for."""
+    bench.base.submit("watch", {"every": 10}, name="one")
+    bench.world.run(minutes=10)
+    *_, last_ms = bench.times()
+    bench.world.run(ms=last_ms + 9_000 - bench.world.now_ms)
+    bench.world.crash("base", at_commit=True)
+    bench.world.run(seconds=2)
+    assert bench.times() == [last_ms + 10_000] and bench.base.lives == 2, "it died with the probe's start committed"
+    bench.world.run(seconds=12)
+    assert bench.times() == [last_ms + 20_000]
+
+
 def test_polls_keep_to_their_grid_over_a_restart(bench: Bench) -> None:
     """Behaviour: 5.1: 130 s after a poll the device restarts; the next poll is 180 s after it, none at once."""
     bench.base.submit("watch", name="one")

@@ -26,7 +26,7 @@ class Bar:
         """Return `met`, or by how much the bar is missed."""
         if figure >= self.bound if self.is_floor else figure <= self.bound:
             return "met"
-        if not self.bound:
+        if not self.bound or not figure:
             return f"missed by {figure:g}"
         share = self.bound / figure if self.is_floor else figure / self.bound
         return f"missed: {share:.1f} times" if share >= 1.995 else f"missed by {(share - 1) * 100:.0f} %"

@@ -1,4 +1,4 @@
-"""`python -m benchmarks steps|dormant|start|wake [--small] [--json]`, and `table FILE...` for docs/benchmarks.md."""
+"""`python -m benchmarks steps|dormant|start|wake|backoff [--small] [--json]`; `table FILE...` for docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def main(words: list[str] | None = None) -> int:
         ("dormant", "sleeping objects: memory, idle CPU, restart after SIGKILL, what runs again then"),
         ("start", "cold start to ready, idle memory, time of the imports"),
         ("wake", "one change among 1,000 to 1,000,000 sleepers: time, evaluations, memory of each"),
+        ("backoff", "pacing on recorded contacts: our judge beside an oracle and other runtimes' timers"),
     ):
         part = names.add_parser(name, help=text, description=text)
         for option in ("--small", "--json"):  # taken after the name too, without forgetting one before it
@@ -35,6 +36,8 @@ def main(words: list[str] | None = None) -> int:
         if name == "dormant":
             part.add_argument("--objects", type=int, help="how many of ours sleep (10,000; 500 with --small)")
             part.add_argument("--peer-objects", type=int, help="how many of a peer's (1,000; 100 with --small; 0: no peer)")
+        if name == "backoff":
+            _add_backoff(part)
     part = names.add_parser("table", help="print JSON files of earlier runs as the tables of docs/benchmarks.md")
     part.add_argument("files", nargs="+", type=Path)
     options = parser.parse_args(words)
@@ -48,6 +51,23 @@ def main(words: list[str] | None = None) -> int:
         return 1
     print(msgspec.json.encode(found).decode() if options.json else tables.page([found]))
     return 0
+
+
+def _add_backoff(part: argparse.ArgumentParser) -> None:
+    part.add_argument("--trace", type=Path, required=True, help="contacts: lines t_start_s,t_end_s,node_a,node_b")
+    part.add_argument("--plot", type=Path, help="draw lateness against attempts wasted into this PNG")
+    part.add_argument("--seed", type=int, default=1, help="of the sample and of all chance (1)")
+    part.add_argument("--bursts", type=_positive, help="how many times tasks come (as many as a minute allows)")
+    part.add_argument("--burst", type=_positive, default=10, help="tasks that come at once (10)")
+    part.add_argument("--shortest", type=float, default=10.0, help="contacts shorter than so many seconds are dropped (10)")
+    part.add_argument("--their-limit", type=float, default=10.0, help="connection limit of the other runtimes, s (10)")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
 
 
 def _run(options: argparse.Namespace) -> Result:
@@ -64,6 +84,18 @@ def _run(options: argparse.Namespace) -> Result:
             from . import wake
 
             return wake.measure(options.small)
+        case "backoff":
+            from . import backoff, plots
+
+            if options.plot is not None:
+                plots.check()
+            found = backoff.measure(
+                options.trace, options.small, options.seed, options.bursts, options.shortest, options.burst,
+                round(options.their_limit * 1_000),
+            )  # fmt: skip
+            if options.plot is not None:
+                plots.draw(found, options.plot)
+            return found
         case _:
             from . import start
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 OURS = "edge-runtime"
-FLOOR = "floor"
+FLOOR, ORACLE = "floor", "oracle"
 WIDE = 50
 WORKLOAD = "3 recorded steps"
 
@@ -79,7 +79,36 @@ class Wake(msgspec.Struct, frozen=True):
     rows: tuple[WakeRow, ...]
 
 
-Result: TypeAlias = Steps | Dormant | Start | Wake
+class BackoffRow(msgspec.Struct, frozen=True):
+    """One policy with what it can read. `energy` is seconds of radio per task; late times are None if none is done."""
+
+    policy: str
+    signal: str
+    wasted_per_task: float
+    late_mean_s: float | None
+    late_p95_s: float | None
+    energy: float
+    completed: float
+    late_median_s: float | None
+
+
+class Backoff(msgspec.Struct, frozen=True):
+    """`backoff` on one trace: how many links and contacts it has, how many bursts and tasks were drawn."""
+
+    trace: str
+    links: int
+    contacts: int
+    bursts: int
+    tasks: int
+    seed: int
+    rows: tuple[BackoffRow, ...]
+
+    def row(self, policy: str, signal: str) -> BackoffRow:
+        """Return the row of a policy with a signal."""
+        return next(row for row in self.rows if (row.policy, row.signal) == (policy, signal))
+
+
+Result: TypeAlias = Steps | Dormant | Start | Wake | Backoff
 
 
 def read_result(data: bytes) -> Result:
@@ -89,7 +118,7 @@ def read_result(data: bytes) -> Result:
         ValueError: it is none of them.
     """
     lines = data.strip().splitlines()
-    shapes: tuple[type[Result], ...] = (Steps, Dormant, Start, Wake)
+    shapes: tuple[type[Result], ...] = (Steps, Dormant, Start, Wake, Backoff)
     for shape in shapes:
         try:
             found: Result = msgspec.json.decode(lines[-1] if lines else b"", type=shape)

@@ -7,18 +7,16 @@ from typing import TypeAlias
 
 import msgspec
 
-from .bars import judged
-from .results import Dormant, DormantRow, Result, Start, Steps, StepsRow, Wake, WakeRow
+from . import pacing_bars
+from .bars import Bar, judged
+from .results import Backoff, BackoffRow, Dormant, DormantRow, Result, Start, Steps, StepsRow, Wake, WakeRow
 
 
 def page(found: Sequence[Result]) -> str:
     """Return the tables of the results in the order given, then all their figures beside the bars."""
     parts = [result_table(result) for result in found]
-    bars = [
-        (bar.what, f"{'≥' if bar.is_floor else '≤'} {bar.bound:g}", f"{figure:g}", bar.judge(figure))
-        for bar, figure in judged(found)
-    ]
-    return "\n\n".join([*parts, *([_table(("ours", "bar", "measured", ""), bars)] if bars else [])])
+    bars = _bars_table("ours", judged(found))
+    return "\n\n".join([*parts, *([bars] if bars else [])])
 
 
 def result_table(found: Result) -> str:
@@ -33,9 +31,29 @@ def result_table(found: Result) -> str:
             return _rows_table(Start, [found])
         case Wake(rows=rows):
             return _rows_table(WakeRow, rows)
+        case Backoff():
+            return _backoff_table(found)
 
 
-Row: TypeAlias = StepsRow | DormantRow | WakeRow | Start
+def _backoff_table(found: Backoff) -> str:
+    head = (
+        f"`{found.trace}`: {found.links} links, {found.contacts} contacts; {found.tasks} tasks in {found.bursts} bursts, "
+        f"seed {found.seed}."
+    )
+    bars = _bars_table("`" + found.trace + "`, ours", pacing_bars.judged(found))
+    return "\n\n".join([head, _rows_table(BackoffRow, found.rows), *([bars] if bars else [])])
+
+
+def _bars_table(head: str, judged_bars: Sequence[tuple[Bar, float]]) -> str:
+    """Return figures beside their bars, empty without any."""
+    bars = [
+        (bar.what, f"{'≥' if bar.is_floor else '≤'} {bar.bound:g}", f"{figure:g}", bar.judge(figure))
+        for bar, figure in judged_bars
+    ]
+    return _table((head, "bar", "measured", ""), bars) if bars else ""
+
+
+Row: TypeAlias = StepsRow | DormantRow | WakeRow | Start | BackoffRow
 
 
 def _rows_table(shape: type[Row], rows: Sequence[Row]) -> str:

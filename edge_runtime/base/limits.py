@@ -213,8 +213,8 @@ PROBE_MS_FIRST = 5 * SECOND_MS  # between two probes of a destination, at least
 PROBE_MS_MAX = 15 * MINUTE_MS  # and at most, however dear an attempt is said to be
 PROBE_COST_MS = 3 * SECOND_MS  # so much delay is worth one attempt
 PROBE_COST_MS_MAX = 15 * MINUTE_MS
-# Longer means are not believed: with the cost above probes are at most a minute apart (`docs/decisions.md`).
-GAP_MS_MEAN_MAX = 10 * MINUTE_MS
+# Longer means are not believed: with the cost above probes are at most 42 s apart (`docs/decisions.md`).
+GAP_MS_MEAN_MAX = 5 * MINUTE_MS
 GAP_CLASSES_MAX = 20  # of ages that double from 8 s on: the last one begins at 24 days
 PROBE_ALONE_MS_MAX = 1 * MINUTE_MS  # by the object's own memory, after a restart
 PROBE_SIGN_MS_MAX = 1 * HOUR_MS  # between safety looks where a sign is to be expected

@@ -2,9 +2,9 @@
 
 An attempt costs something, each second of waiting too. With h(t) the hazard that what is away for t comes back just
 then, the spacing sqrt(2 c / h(t)) costs least, where c is the delay that is worth one attempt. The hazard is a prior
-that needs no tuning: what has been away for t comes back within the next t as likely as not (so h = 1 / t), and never
-more rarely than once in GAP_MS_MEAN_MAX. What was seen corrects it, class by class of ages that double, and weighs
-more than the prior only after as many gaps as the prior is worth.
+that needs no tuning: what has been away for t comes back within half as long again on average (so h = 2 / t), and
+never more rarely than once in GAP_MS_MEAN_MAX. What was seen corrects it, class by class of ages that double, and
+weighs more than the prior only after as many gaps as the prior is worth.
 
 Integers: milliseconds, and the square root of a product of two of them.
 
@@ -22,9 +22,9 @@ from msgspec import Struct, field
 from ..base.limits import GAP_CLASSES_MAX, GAP_MS_MEAN_MAX, PROBE_MS_FIRST, PROBE_MS_MAX
 from ..base.units import SECOND_MS
 
-# The first class is [0, 8 s), then [8, 16), [16, 32), …; in each the prior's mean is the class's lower bound.
+# The first class is [0, 8 s), then [8, 16), [16, 32), …; in each the prior's mean is half the class's lower bound.
 FIRST_CLASS_MS = 8 * SECOND_MS
-FIRST_MEAN_MS = 4 * SECOND_MS
+FIRST_MEAN_MS = 2 * SECOND_MS
 # So many gaps the prior is worth: a few chance meetings must not stretch the spacing, a fortnight's habit should.
 PRIOR_GAPS = 4
 

@@ -50,17 +50,24 @@ class Pass(Struct, frozen=True):
             return first_ms
         return first_ms + min(keller_ms(2 * self.error_ms, cost_ms), 2 * self.error_ms)
 
-    def after_failure_ms(self, now_ms: int, spacing_ms: int, cost_ms: int) -> int | None:
+    def after_failure_ms(self, tried_ms: int, now_ms: int, spacing_ms: int, cost_ms: int) -> int | None:
         """Return when to try again after an attempt in vain, None for not in this pass.
 
         Args:
-            spacing_ms: what the prober would wait without a plan.
+            tried_ms: when it began: it says nothing of the time after. spacing_ms: what the prober would wait without
+                a plan.
         """
         first_ms, sure_ms = self.first_look_ms(cost_ms), self.start_ms + self.error_ms
-        if now_ms < first_ms:
+        if now_ms < first_ms and self.is_precise():
             return first_ms
-        if self.is_precise() and now_ms < sure_ms:
-            return min(now_ms + max(keller_ms(sure_ms - now_ms, cost_ms), SPACING_MS_MIN), max(sure_ms, now_ms + 1))
+        if now_ms < first_ms:
+            # In step with the attempts before: on a link that is up ever so often, steps of one length miss fewer
+            # passes than steps that begin anew at each pass.
+            step_ms = spacing_ms + now_ms - tried_ms
+            return now_ms + spacing_ms + max(0, -(-(first_ms - now_ms - spacing_ms) // step_ms)) * step_ms
+        if self.is_precise() and tried_ms < sure_ms:
+            next_ms = tried_ms + max(keller_ms(sure_ms - tried_ms, cost_ms), SPACING_MS_MIN)
+            return max(min(next_ms, sure_ms), now_ms + 1)
         if self.is_precise() and now_ms >= self.end_ms - self.error_ms:
             return None  # most likely over
         # It ought to be up: the longer it is not, the likelier it is skipped.
@@ -78,10 +85,10 @@ class Plan(Struct, frozen=True):
         found = [max(now_ms, item.first_look_ms(cost_ms)) for item in self._coming(now_ms)]
         return min(found, default=now_ms)
 
-    def after_failure_ms(self, now_ms: int, spacing_ms: int, cost_ms: int) -> int:
+    def after_failure_ms(self, tried_ms: int, now_ms: int, spacing_ms: int, cost_ms: int) -> int:
         """Return when to try again after an attempt in vain."""
         coming = self._coming(now_ms)
-        found = [item.after_failure_ms(now_ms, spacing_ms, cost_ms) for item in coming]
+        found = [item.after_failure_ms(tried_ms, now_ms, spacing_ms, cost_ms) for item in coming]
         times = [time_ms for time_ms in found if time_ms is not None]
         if not times and len(coming) == PLAN_TOGETHER_MAX:
             return self.opens_ms(max(item.last_ms() for item in coming), cost_ms)

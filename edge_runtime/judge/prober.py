@@ -25,10 +25,16 @@ from ..base.limits import (
     PROBE_SIGN_MS_MAX,
     RAMP_MAX,
 )
+from ..base.units import MINUTE_MS
 from ..objects.conditions import Scalar
 from .gaps import Gaps
 from .outcomes import Outcome
 from .plan import Plan
+
+
+# Steps of one length can miss a short pass that comes at one period for ever: after so long each is shortened by up to
+# an eighth, by a fixed series. Shorter gaps have no such periods.
+OUT_OF_STEP_MS = 10 * MINUTE_MS
 
 
 class Destination(Struct):
@@ -42,7 +48,9 @@ class Destination(Struct):
         in_flight: attempts that run now.
         is_signalled: a link or peer appeared after the last failure: own waits of those who met it are void. An answer
             to another is no such sign: steps of one name may still go to different places.
+        is_sign_new: it appeared after the newest attempt began, whose failure says nothing of the time since.
         prober: who is to try next, and sleeps until `look_ms`; None for whoever comes.
+        began_ms: when the newest attempt started.
         closed_ms, failed_ms: the first and the newest failure of this gap. answered_ms: the newest answer; -1 for none.
         has_signs: this device reads when the way there comes up, so that time alone is only a safety look.
         is_way_up: what the newest such reading said.
@@ -56,8 +64,10 @@ class Destination(Struct):
     ramp: int = RAMP_MAX
     in_flight: int = 0
     is_signalled: bool = False
+    is_sign_new: bool = False
     prober: bytes | None = None
     look_ms: int = 0
+    began_ms: int = 0
     closed_ms: int = -1
     failed_ms: int = 0
     answered_ms: int = -1
@@ -102,6 +112,7 @@ class Destination(Struct):
         if not self.failures and self._was_left_alone(now_ms):
             self.ramp = 1
         self.in_flight += 1
+        self.began_ms, self.is_sign_new = now_ms, False
         self.prober = None
         if self.failures:
             self.probe = who
@@ -147,7 +158,7 @@ class Destination(Struct):
 
     def _hear_sign(self) -> None:
         self.next_ms = 0
-        self.is_signalled = True
+        self.is_signalled = self.is_sign_new = True
         self.failures = min(self.failures, 1)
 
     def _close(self, who: bytes, now_ms: int) -> None:
@@ -162,16 +173,27 @@ class Destination(Struct):
         self.failed_ms = now_ms
         away_ms = now_ms - self.closed_ms
         spacing_ms = self.gaps.spacing_ms(away_ms, self.cost_ms)
+        if away_ms >= OUT_OF_STEP_MS:
+            spacing_ms -= spacing_ms * (_mixed(self.failures) % 64) // 512
         if self.has_signs:
             spacing_ms = max(spacing_ms, min(away_ms, PROBE_SIGN_MS_MAX))
         self.next_ms = now_ms + spacing_ms
         if self.plan is not None:
-            now_planned_ms = now_ms + self.plan_offset_ms
-            next_planned_ms = self.plan.after_failure_ms(now_planned_ms, spacing_ms, self.cost_ms)
-            self.next_ms = next_planned_ms - self.plan_offset_ms
+            offset_ms = self.plan_offset_ms
+            tried_ms, planned_ms = self.began_ms + offset_ms, now_ms + offset_ms
+            self.next_ms = self.plan.after_failure_ms(tried_ms, planned_ms, spacing_ms, self.cost_ms) - offset_ms
+        if self.is_sign_new:
+            self.next_ms = now_ms
         self.prober, self.look_ms = who, self.next_ms
 
     def _was_left_alone(self, now_ms: int) -> bool:
         """Say whether this is a destination that goes away, of which nothing was heard for a while."""
         goes_away = self.closed_ms >= 0 or self.plan is not None
         return goes_away and not self.in_flight and now_ms - self.answered_ms > PROBE_IDLE_MS
+
+
+def _mixed(number: int) -> int:
+    """Return 32 bits that look drawn at random. Source: the finaliser of MurmurHash3 (fmix32)."""
+    number = (number ^ number >> 16) * 0x85EBCA6B & 0xFFFFFFFF
+    number = (number ^ number >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
+    return number ^ number >> 16

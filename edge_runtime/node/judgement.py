@@ -33,7 +33,7 @@ from .parts import Parts
 from .places import Places, topic_of
 from .renewals import Renewals
 from .spool import Flight, Live
-from .ways import Ways
+from .ways import Ways, spare_history
 
 
 class Go(Struct, frozen=True):
@@ -232,6 +232,7 @@ class Judgement:
         chosen, decision = choose_peer(call.to or ("",), silences, judge)
         if decision.is_prober:
             self.destination(chosen or call.name).claim(plain.who, self.parts.timeline.life_ms)
+            decision = spare_history(decision, live, view.age_ms)
         return chosen, decision
 
     def over_before(self, live: Live, call: StepCall, age_ms: int) -> tuple[Outcome, str] | None:

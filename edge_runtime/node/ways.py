@@ -6,10 +6,32 @@ the way there; the configuration's contact plan of that name says when it will b
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from ..base.limits import OBJECT_BYTES_MAX, OBJECT_ENTRIES_MAX
 from ..base.moment import Trust
+from ..judge.evaluate import Decision
 from ..judge.prober import Destination
 from .parts import Parts
+from .spool import Live
 from .surroundings import link_fact_of
+
+# What one probe in vain leaves in a history: reentered, executed, dormant; and one more, so that some room stays.
+PROBE_ENTRIES = 4
+
+
+def spare_history(decision: Decision, live: Live, age_ms: int) -> Decision:
+    """Return the sleep of one who probes, longer where its history is half full.
+
+    What is left of the room is spread over what is left of the lifetime: no object is parked for having waited.
+    """
+    history = live.state.history
+    used = max(len(history), history.bytes_size * OBJECT_ENTRIES_MAX // OBJECT_BYTES_MAX)
+    if 2 * used < OBJECT_ENTRIES_MAX or decision.until_age_ms is None:
+        return decision
+    left_ms = max(0, history.created.lifetime_ms - age_ms)
+    least_ms = left_ms * PROBE_ENTRIES // max(1, OBJECT_ENTRIES_MAX - used)
+    return replace(decision, until_age_ms=max(decision.until_age_ms, age_ms + least_ms))
 
 
 class Ways:

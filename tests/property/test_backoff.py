@@ -119,7 +119,8 @@ class ProbedByMany(RuleBasedStateMachine):
             counts = failures == 0 or who == probe
             assert self.destination.failures == failures + counts
             if counts:
-                assert PROBE_MS_FIRST <= self.destination.next_ms - self.now_ms <= PROBE_MS_MAX
+                least_ms = 0 if self.destination.is_sign_new else PROBE_MS_FIRST
+                assert least_ms <= self.destination.next_ms - self.now_ms <= PROBE_MS_MAX
         else:
             assert self.destination.failures == 0
             assert not failures or self.destination.ramp == 1

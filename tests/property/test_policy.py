@@ -216,6 +216,7 @@ def test_nothing_runs_without_permission_capability_envelope_and_place(
     assert destination.may_start(view.life_ms)
     if case.failure is not None:
         assert case.failure.outcome not in (Outcome.INVALID, Outcome.FENCED, Outcome.EXPIRED, Outcome.UNKNOWN)
-        assert case.failure.age_ms <= view.age_ms
+        # Who met what cannot be reached is paced by its prober, not by its own age.
+        assert case.failure.age_ms <= view.age_ms or case.failure.outcome is Outcome.UNREACHABLE
         assert case.failure.hint_ms != HINT_NEVER or case.failure.outcome is not Outcome.BUSY
         assert case.failure.outcome is not Outcome.CRASHED or case.failure.deaths < 3

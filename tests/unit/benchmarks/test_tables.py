@@ -55,3 +55,13 @@ def test_the_page_explains_each_bar_that_is_missed() -> None:
     )
     for what in missed:
         assert f"- **{what}**:" in text, f"docs/benchmarks.md does not say why this bar is missed: {what}"
+
+
+PACING = sorted((ROOT / "benchmarks" / "results").glob("backoff_*.json"))
+
+
+def test_the_page_shows_the_pacing_tables_of_the_kept_results() -> None:
+    text = (ROOT / "docs" / "benchmarks.md").read_text()
+    assert len(PACING) == 3
+    for file in PACING:
+        assert result_table(read_result(file.read_bytes())) in text, f"docs/benchmarks.md is not {file.name}"

@@ -26,15 +26,21 @@ def test_inside_a_narrow_bar_attempts_come_closer_and_the_last_is_at_its_end() -
     now_ms, tried = NARROW.first_look_ms(PROBE_COST_MS), []
     while now_ms < HOUR_MS + 5_000:
         tried.append(now_ms)
-        now_ms = plan_of([NARROW]).after_failure_ms(now_ms, MINUTE_MS, PROBE_COST_MS)
+        now_ms = plan_of([NARROW]).after_failure_ms(now_ms, now_ms, MINUTE_MS, PROBE_COST_MS)
     assert [item - HOUR_MS for item in tried] == [2_745]
     assert now_ms == HOUR_MS + 5_000
 
 
+def test_an_attempt_that_took_long_says_nothing_of_the_time_after_it_began() -> None:
+    first_ms = NARROW.first_look_ms(PROBE_COST_MS)
+    late_ms = first_ms + 3_000
+    assert plan_of([NARROW]).after_failure_ms(first_ms, late_ms, MINUTE_MS, PROBE_COST_MS) == late_ms + 1
+
+
 def test_with_a_wide_bar_the_plan_says_when_and_the_prober_how_often() -> None:
     plan = plan_of([WIDE])
-    assert plan.after_failure_ms(HOUR_MS, 40_000, PROBE_COST_MS) == HOUR_MS + 40_000
-    assert plan.after_failure_ms(HOUR_MS + 7 * MINUTE_MS, 40_000, PROBE_COST_MS) == HOUR_MS + 7 * MINUTE_MS + 40_000
+    assert plan.after_failure_ms(HOUR_MS, HOUR_MS, 40_000, PROBE_COST_MS) == HOUR_MS + 40_000
+    assert plan.after_failure_ms(HOUR_MS + 7 * MINUTE_MS, HOUR_MS + 7 * MINUTE_MS, 40_000, PROBE_COST_MS) == HOUR_MS + 7 * MINUTE_MS + 40_000
 
 
 def test_a_pass_that_ought_to_be_up_is_probed_around_until_it_is_over() -> None:
@@ -42,17 +48,17 @@ def test_a_pass_that_ought_to_be_up_is_probed_around_until_it_is_over() -> None:
     later = Pass(4 * HOUR_MS, 5 * HOUR_MS, 5_000)
     plan = plan_of([later, NARROW])
     up_ms = HOUR_MS + 15_000
-    assert plan.after_failure_ms(up_ms, 5_000, PROBE_COST_MS) == up_ms + 10_000
-    assert plan.after_failure_ms(up_ms, 12_000, PROBE_COST_MS) == up_ms + 12_000
+    assert plan.after_failure_ms(up_ms, up_ms, 5_000, PROBE_COST_MS) == up_ms + 10_000
+    assert plan.after_failure_ms(up_ms, up_ms, 12_000, PROBE_COST_MS) == up_ms + 12_000
     ending_ms = NARROW.end_ms - 5_000
-    assert plan.after_failure_ms(ending_ms, 10_000, PROBE_COST_MS) == later.first_look_ms(PROBE_COST_MS)
-    assert plan.after_failure_ms(up_ms, HOUR_MS, PROBE_COST_MS) == later.first_look_ms(PROBE_COST_MS)
+    assert plan.after_failure_ms(ending_ms, ending_ms, 10_000, PROBE_COST_MS) == later.first_look_ms(PROBE_COST_MS)
+    assert plan.after_failure_ms(up_ms, up_ms, HOUR_MS, PROBE_COST_MS) == later.first_look_ms(PROBE_COST_MS)
 
 
 def test_a_plan_that_is_over_is_as_none() -> None:
     plan = plan_of([NARROW])
     assert plan.opens_ms(2 * HOUR_MS, PROBE_COST_MS) == 2 * HOUR_MS
-    assert plan.after_failure_ms(2 * HOUR_MS, 7_000, PROBE_COST_MS) == 2 * HOUR_MS + 7_000
+    assert plan.after_failure_ms(2 * HOUR_MS, 2 * HOUR_MS, 7_000, PROBE_COST_MS) == 2 * HOUR_MS + 7_000
 
 
 def test_passes_over_one_another_are_met_at_the_first_that_allows_it() -> None:
@@ -65,7 +71,7 @@ def test_a_crowd_of_passes_never_stops_the_looks() -> None:
     plan = plan_of([Pass(number * 1_000, number * 1_000 + 500, 10) for number in range(1, 100)])
     now_ms = 0
     for _ in range(99):
-        next_ms = plan.after_failure_ms(now_ms, 5_000, PROBE_COST_MS)
+        next_ms = plan.after_failure_ms(now_ms, now_ms, 5_000, PROBE_COST_MS)
         assert now_ms < next_ms <= now_ms + 5_000
         now_ms = next_ms
 

@@ -147,7 +147,8 @@ class DelegateCalls(Waiting):
             if is_met:
                 return joined
             if wanted is not None and completed + len(left) < wanted:
-                raise JoinFailed(f"{completed} of {len(types)} children completed, {wanted} cannot any more", joined)
+                of = f"{wanted} of {len(types)} children"
+                raise JoinFailed(f"the join wants {of} to complete: {completed} did, {len(left)} may", joined)
             wait = ChildWait(ledger.path_for("child"), path, left)
             left_s = None if deadline_ms is None else max(0, deadline_ms - ledger.loop.age_ms) / 1_000
             try:

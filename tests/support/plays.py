@@ -13,6 +13,7 @@ a line `----`, and what happened: one line for each device and object, its stage
     clock A -3h [TRUST]        by how much its wall clock is wrong from now on
     hold|release|cancel|resume|claim A OBJECT | hold|release A
     policy A EFFECT [CONDITION], NAME: EFFECT [CONDITION]   rules in order, named rule 1, …; from now on
+    The children that a submission makes are called NAME/SLOT.
     show A OBJECT | did        who has custody and how it stands; how often each step was done
 """
 
@@ -169,6 +170,8 @@ class Theatre:
                 raise ValueError(f"no command of a play: {' '.join(words)}")
 
     def _ask(self, word: str, device: Device, words: list[str]) -> None:
+        ids = {name: object_id.hex() for object_id, name in self.names.items() if "/" in name}
+        words = [ids.get(name, name) for name in words]
         try:
             match word, words:
                 case "submit", [name, *fields]:
@@ -205,8 +208,14 @@ class Theatre:
             more["priority"] = int(fields.pop("priority"))
         arguments = {key: value_of(value) for key, value in fields.items()} or None
         shown = device.submit(intent, arguments, name=name, needs=needs, **more)
-        self.names[bytes.fromhex(shown["object"])] = name
-        for key in [key for key in self.lines if key[1] == shown["object"][:8]]:
+        self._call(shown["object"], name)
+        for child in shown["children"]:
+            self._call(child["object"], f"{name}/{child['slot']}")
+
+    def _call(self, object_id: str, name: str) -> None:
+        """Call an object by a name from now on, and in what was told of it in this scene."""
+        self.names[bytes.fromhex(object_id)] = name
+        for key in [key for key in self.lines if key[1] == object_id[:8]]:
             self.lines[(key[0], name)] = self.lines.pop(key)
 
     def _show(self, device: Device, name: str) -> None:
@@ -214,7 +223,8 @@ class Theatre:
         how = shown["reason"] or ""
         if shown["end"]:
             how = f"{shown['end']} {json.dumps(shown['result'] or shown['error'])}"
-        line = f"{device.name} {name} is {shown['status']} with {shown['custodian_name']}: {how}"
+        called = self.names.get(bytes.fromhex(shown["object"]), name)
+        line = f"{device.name} {called} is {shown['status']} with {shown['custodian_name']}: {how}"
         self.extra.append(line.rstrip(": "))
 
     # --- What happened --------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_runtime import Advice, App, Busy, Context, Refused, Retry, TerminalError, Unreachable, current_attempt
+from edge_runtime import Advice, App, Busy, Child, Context, Refused, Retry, TerminalError, Unreachable, current_attempt
 
 
 @dataclass(slots=True)
@@ -81,6 +81,11 @@ def make_app(doings: Doings) -> App:
         answer = await ctx.promise("answer", seconds, default="nobody answered")
         await ctx.run("tell", doings.act, "tell")
         return answer
+
+    @app.intent("split")
+    async def split(ctx: Context, cells: int = 3, join: Any = "all", seconds: int = 3600) -> dict[str, Any]:
+        joined = await ctx.delegate([Child("shoot") for _ in range(cells)], join=join, timeout=seconds)
+        return {"done": sorted(joined.values), "missing": list(joined.missing)}
 
     @app.intent("consult")
     async def consult(ctx: Context, seconds: int = 600) -> str:

@@ -16,6 +16,7 @@ ARGUMENTS = {
     "greet": {"name": "Ada"}, "shoot": None, "survey": {"cells": 3}, "nap": {"seconds": 900, "times": 3},
     "ask": {"seconds": 7200}, "guard": None, "pair": None,
 }  # fmt: skip
+FAMILIES = {"split": {"cells": 3, "seconds": 7200}, "shoot": None, "greet": {"name": "Ada"}}
 ADVISED = {"consult": {"seconds": 7200}, "shoot": None, "ask": {"seconds": 7200}}
 # What a device may come to say: nothing, everything, one step less, only while a fact is known, with fewer tries.
 POLICIES = (
@@ -41,13 +42,15 @@ class RandomWorld:
 
     Args:
         is_advised: objects ask for advice, and one device more is there that may do nothing but give it.
-        has_policies: policies change, too. Without them a seed is the world that it was before there were any.
+        has_families: most objects delegate. has_policies: policies change, too. Without them a seed is the world that it was before there were any.
     """
 
-    def __init__(self, seed: int, is_advised: bool = False, has_policies: bool = False) -> None:
+    def __init__(
+        self, seed: int, is_advised: bool = False, has_policies: bool = False, has_families: bool = False
+    ) -> None:
         self.has_policies = has_policies
         self.chance = Random(seed)
-        self.arguments = ADVISED if is_advised else ARGUMENTS
+        self.arguments = FAMILIES if has_families else ADVISED if is_advised else ARGUMENTS
         self.doings = Doings()
         names = NAMES[: self.chance.randint(3, len(NAMES))]
         plans = [DevicePlan(names[0], apps=(make_app(self.doings),))]

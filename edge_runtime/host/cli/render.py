@@ -68,9 +68,24 @@ def _render_object(value: dict[str, Any]) -> str:
         lines.append(f"  expires in {_time(value['expires_in_ms'])}")
     lines.append(f"  custodian {value['custodian_name']}, epoch {value['epoch']}, {value['entries']} entries")
     lines.extend(f"  {name} = {_inline(item)}" for name, item in value["published"].items())
+    lines.extend(_family_lines(value))
     if value["status"] != "ended":
         lines.append(f"  next: `edge-runtime explain {value['object'][:12]}`")
     return "\n".join(lines)
+
+
+def _family_lines(value: dict[str, Any]) -> list[str]:
+    lines = [
+        f"  child {child['slot']}: {child['intent']} {child['object'][:12]}, {child['end'] or 'not ended yet'}"
+        + ("" if child["is_held"] else " as far as is known: it is not held here")
+        for child in value.get("children", ())
+    ]
+    parent = value.get("parent")
+    if parent is not None:
+        line = "lineage verified" if parent["broken"] is None else f"lineage not verified: {parent['broken']}"
+        above = (parent["object"] or parent["lineage"])[:12]
+        lines.append(f"  child {parent['slot']} of {above}, {parent['depth']} deep, {line}")
+    return lines
 
 
 def _render_rows(value: list[dict[str, Any]]) -> str:

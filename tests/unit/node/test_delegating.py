@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from edge_runtime import App, Child, Context, Joined, JoinFailed, TerminalError, UsageError
+from edge_runtime import App, Child, Context, Joined, JoinFailed, TerminalError, UsageError, current_attempt
 from edge_runtime.base.limits import DELEGATION_DEPTH_MAX, FANOUT_MAX
 from edge_runtime.base.units import DAY_MS, HOUR_MS, MINUTE_MS
 from edge_runtime.node import commands as c
@@ -33,10 +33,11 @@ def told(joined: Joined) -> dict[str, Any]:
 
 def make_app() -> App:
     app = App("family")
-    app.done = []  # type: ignore[attr-defined]
+    app.done, app.attempts = [], []  # type: ignore[attr-defined]
 
     def work(cell: str) -> str:
         app.done.append(cell)  # type: ignore[attr-defined]
+        app.attempts.append(current_attempt().id)  # type: ignore[attr-defined]
         if cell.startswith("bad"):
             raise TerminalError(f"{cell} cannot be done")
         return f"picture of {cell}"
@@ -88,6 +89,12 @@ class Bench:
     def done(self) -> list[str]:
         """The cells that were worked on, in order."""
         found: list[str] = self.app.done  # type: ignore[attr-defined]
+        return found
+
+    @property
+    def attempts(self) -> list[str]:
+        """The ids of the attempts in which that was."""
+        found: list[str] = self.app.attempts  # type: ignore[attr-defined]
         return found
 
     def children(self, name: str, device: str = "base") -> list[dict[str, Any]]:
@@ -199,6 +206,43 @@ def test_a_custodian_that_never_heard_of_the_delegation_takes_the_children_that_
     assert sorted(bench.done) == ["a", "b"] and bench.objects("drone") == 3
 
 
+def test_a_second_set_made_without_knowing_of_the_first_names_the_same_effects() -> None:
+    """Behaviour: 10.10 and its note on forks: a resource that keeps keys sees each effect once."""
+    bench = Bench("base", "drone")
+    bench.base.ask(c.Hold())
+    made = bench.base.submit("split", {"cells": ["a", "b"]}, name="p")
+    bench.world.link("base", "drone", up=True)
+    bench.world.run(seconds=5)
+    bench.world.link("base", "drone", up=False)
+    bench.base.ask(c.Release())
+    bench.world.device("drone").ask(c.Claim(made["object"]))
+    bench.world.run(seconds=5)
+    assert sorted(bench.done) == ["a", "a", "b", "b"] and len(set(bench.attempts)) == 2
+    bench.world.link("base", "drone", up=True)
+    bench.world.run(seconds=5)
+    assert bench.objects() == 5
+    assert [row["object"] for row in bench.children("p")] == [row["object"] for row in bench.children("p", "drone")]
+    bench.checks.at_rest()
+    bench.checks.after_healing()
+
+
+def test_a_body_that_asks_for_other_children_than_its_records_hold_is_told_the_difference() -> None:
+    """Behaviour: 10.10: a changed handler makes no second set."""
+    bench = Bench("base")
+    bench.base.submit("late", "a", name="p")
+    other = App("family")
+
+    @other.intent("late")
+    async def late(ctx: Context, cell: str) -> Any:
+        return told(await ctx.delegate("shoot", f"not {cell}", needs=["camera"], timeout=60))
+
+    bench.base.node.replace_apps([other])
+    bench.world.run(minutes=2)
+    reason = bench.base.show("p")["reason"]
+    assert reason.startswith("nondeterminism: recorded: delegated at 0/0/delegate:1")
+    assert len(bench.children("p")) == 1 and bench.objects() == 2
+
+
 def test_a_replica_claims_a_parent_whose_custodian_is_lost_and_joins_the_results() -> None:
     """Behaviour: 10.8: the children go on elsewhere; replay reads the ends that the lost custodian took in."""
     bench = Bench("base", DevicePlan("drone", has=("camera",)), DevicePlan("tablet"))
@@ -228,7 +272,7 @@ def test_a_child_that_fails_is_a_value_and_only_a_join_that_cannot_be_met_is_an_
     assert bench.base.show("all")["result"]["ends"] == both
     assert bench.base.show("any")["result"]["met"] is True
     two = bench.base.show("two")["result"]
-    assert two["failed"] == "1 of 2 children completed, 2 cannot any more" and two["ends"] == both
+    assert two["failed"] == "the join wants 2 of 2 children to complete: 1 did, 0 may" and two["ends"] == both
 
 
 def test_a_child_in_a_partition_is_missing_and_what_it_brings_later_changes_nothing(bench: Bench) -> None:

@@ -166,3 +166,17 @@ def test_what_would_steer_a_terminal_is_shown() -> None:
 
 def test_a_line_feed_in_a_name_makes_no_row_of_a_table() -> None:
     assert table([["a\nb", "c"]], ["X", "Y"]) == "X    Y\na b  c"
+
+
+def test_an_object_names_its_children_and_a_child_its_parent() -> None:
+    children = [
+        {"path": "0/0/delegate:1", "slot": 0, "object": OBJECT, "intent": "shoot", "end": "failed", "is_held": True},
+        {"path": "0/0/delegate:1", "slot": 1, "object": OBJECT, "intent": "shoot", "end": None, "is_held": False},
+    ]
+    text = render("show", {**SHOWN, "children": children, "parent": None})
+    assert "child 0: shoot abababababab, failed\n" in text
+    assert "child 1: shoot abababababab, not ended yet as far as is known: it is not held here" in text
+    parent = {"object": None, "lineage": DEVICE, "path": "p", "slot": 1, "depth": 2, "ancestors": [], "broken": None}
+    assert "child 1 of cdcdcdcdcdcd, 2 deep, lineage verified" in render("show", {**SHOWN, "parent": parent})
+    parent |= {"object": OBJECT, "broken": "beyond its parent: depth"}
+    assert "of abababababab, 2 deep, lineage not verified: beyond" in render("show", {**SHOWN, "parent": parent})

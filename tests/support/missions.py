@@ -32,6 +32,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from random import Random
 from typing import Any
 
 from edge_runtime import App
@@ -49,6 +50,7 @@ from edge_runtime.testing.device import WALL_START_MS
 from tests.support.mission_apps import APPS, Actuators
 from tests.support.plays import UNITS_MS, Theatre, duration_ms
 
+DEATH_CHANCE = 0.02  # of a process, at each of its commits
 ASKED_FOR = ("records", "arrived", "published", "dropped", "units", "disputed", "claims", "signed", "children")
 PATH = re.compile(r"\d+/[^ ]*/[^/]+:\d+")
 # Of the body of a record, what a mission tells.
@@ -104,10 +106,17 @@ class Ledger:
 
 
 class Mission(Theatre):
-    """The world of one mission."""
+    """The world of one mission.
 
-    def __init__(self, seed: int = 1) -> None:
+    Args:
+        deaths: so many processes die on the way, each right after a commit and before anything of it is done or said;
+            then nothing is told.
+    """
+
+    def __init__(self, seed: int = 1, deaths: int = 0) -> None:
         super().__init__(seed)
+        self.deaths = deaths
+        self.chance = Random(seed)
         self.app = ""
         self.unit = "s"
         self.fakes = Actuators()
@@ -117,6 +126,7 @@ class Mission(Theatre):
         self.told: dict[tuple[str, str], dict[str, None]] = {}
         self.came: dict[str, int] = {}
         self.is_healed = False
+        self.died = 0
         self.keys: dict[str, bytes] = {}  # of all devices, lost ones too
         self.children: dict[str, str] = {}  # name in this mission -> id
 
@@ -136,6 +146,7 @@ class Mission(Theatre):
             self.fakes.is_up = lambda name: world.device(name).is_up
             world.watchers.append(self.ledger.watch)
             world.watchers.append(self._watch_tries)
+            world.watchers.append(self._let_die)
         return super().world
 
     def perform(self, before: Sequence[str]) -> list[str]:
@@ -201,6 +212,8 @@ class Mission(Theatre):
                 done = [act for act in self.fakes.done if not steps or act.step in steps]
                 counts = Counter(f"{act.device} {act.step}" for act in done)
                 self.extra.extend(f"did {what} {counts[what]}" for what in counts)
+            case [word, *_] if word in (*ASKED_FOR, "show") and self.deaths:
+                pass
             case [word, name, *rest] if word in ASKED_FOR:
                 self._tell(word, self.world.device(name), rest)
             case _:
@@ -324,6 +337,31 @@ class Mission(Theatre):
         for effect in turn.effects:
             if isinstance(effect, StartStep):
                 self.tried.append((f"{device.name} {effect.name}", self._time(self.world.now_ms)))
+
+    def _let_die(self, device: Device, events: Sequence[e.Event], turn: Turn) -> None:
+        """Who is asked something by the play lives at least until it has answered."""
+        is_asked = any(isinstance(event, e.Asked) for event in events)
+        if self.died < self.deaths and not is_asked and self.chance.random() < DEATH_CHANCE:
+            self.died += 1
+            device.is_doomed = True
+
+    def ends(self) -> dict[str, str]:
+        """Return how each object ended, or why it sleeps, by name or intent; to be asked once all is healed."""
+        found: dict[str, str] = {}
+        for device in self.world.devices.values():
+            for live in _lives(device):
+                content = live.state.content
+                if live.state.history.view.holder == device.key.public:
+                    shown = device.show(live.object.hex())
+                    found[content.name or content.intent] = str(shown["end"] or shown["reason"])
+        return found
+
+    def keys_of_effects(self) -> dict[tuple[str, str, str], dict[str, None]]:
+        """Return under which attempts each fake did each thing: (device, step, value) -> attempts."""
+        found: dict[tuple[str, str, str], dict[str, None]] = {}
+        for act in self.fakes.done:
+            found.setdefault((act.device, act.step, str(act.value)), {})[act.attempt] = None
+        return found
 
     def _time(self, ms: int) -> str:
         """Return a time in the mission's unit, to a thousandth."""

@@ -63,6 +63,7 @@ class Answers:
                  "error": memory.error} for path, memory in sorted(content.steps.items())
             ],
             "attempts": content.attempts,
+            "rights": content.rights.rows(),
             "refined": [
                 {"from": item.before.hex(), "to": item.after.hex(), "reason": item.reason}
                 for item in content.asked.refined

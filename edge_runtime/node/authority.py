@@ -127,4 +127,5 @@ def is_in_force(start: StartStep, policy: bytes, moment: Moment) -> bool:
     Args:
         policy: hash of the policy in force now.
     """
-    return start.policy == policy and not has_expired(start.expires_wall_ms, moment)
+    is_late = start.not_after_boot_ms is not None and moment.boot_ms > start.not_after_boot_ms
+    return start.policy == policy and not is_late and not has_expired(start.expires_wall_ms, moment)

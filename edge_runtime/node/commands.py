@@ -14,6 +14,12 @@ from ..base.limits import INTEGER_MAX, LIFETIME_MS_MAX, LIST_ITEMS_MAX, NAME_BYT
 
 Word = Annotated[str, Meta(max_length=NAME_BYTES_MAX)]
 Words = Annotated[list[Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]], Meta(max_length=LIST_ITEMS_MAX)]
+Amounts = Annotated[
+    dict[
+        Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)], Annotated[int, Meta(ge=1, le=INTEGER_MAX)]
+    ],
+    Meta(max_length=LIST_ITEMS_MAX),
+]
 Reference = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 DeviceText = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 
@@ -37,6 +43,7 @@ class Submit(Base, frozen=True, tag="submit"):
     energy_max_mj: Annotated[int, Meta(ge=0, le=INTEGER_MAX)] = 0
     recovery_ms: Annotated[int, Meta(ge=0, le=LIFETIME_MS_MAX)] = 0
     labels: Words = []
+    rights: Amounts = {}  # for bounded steps: amounts by name
     anyway: bool = False
     wait: bool = False  # answer only when the object has ended
 

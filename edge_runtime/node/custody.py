@@ -90,7 +90,8 @@ class Custody:
         history = live.state.history
         left_ms = max(0, history.created.lifetime_ms - age_ms)
         expires_ms = age_ms + min(left_ms // 4, OFFER_MS_MAX)
-        offered = b.OfferedClear(device, history.view.number + 1, expires_ms, reason[:200], tuple(needs))
+        rights = live.state.content.rights.amounts_left()
+        offered = b.OfferedClear(device, history.view.number + 1, expires_ms, reason[:200], tuple(needs), rights)
         live.made.extend(self.parts.polls.flush(live, age_ms))
         live.made.append(make(Kind.OFFERED, offered))
         to = self.parts.adverts.name_of(device)

@@ -38,6 +38,7 @@ class StartStep(Struct, frozen=True):
         peer: whom to ask, empty where the step names nobody. done: what earlier tries committed, as plain values.
         policy: hash of the policy that permitted it. expires_wall_ms: when its grants end, 0 for never. The host asks
             `authority.is_in_force` right before the step runs, and answers `StepWithheld` if it is not.
+        not_after_boot_ms: after that it must not begin, None for no such time.
     """
 
     object: bytes
@@ -53,6 +54,7 @@ class StartStep(Struct, frozen=True):
     expires_wall_ms: int = 0
     peer: str = ""
     done: tuple[Any, ...] = ()
+    not_after_boot_ms: int | None = None
 
 
 class StopStep(Struct, frozen=True):

@@ -254,8 +254,10 @@ class Judgement:
         if place is None or place.age_ms < live.state.resumed_age_ms or not place.concerns(self.parts.device):
             return None if deaths < DEATHS_MAX else Failure(Outcome.CRASHED, 1, memory.age_ms, None, deaths)
         fact = place.evidence if place.outcome == Outcome.REFUSED and is_name(place.evidence) else ""
+        # Of unknown outcome, and to be sent again all the same: `gating` has said so, and it is paced as a crash.
+        outcome = Outcome.CRASHED if place.outcome == Outcome.UNKNOWN else Outcome(place.outcome)
         return Failure(
-            Outcome(place.outcome), place.in_a_row, place.age_ms, place.hint_ms, deaths, place.silences, fact
+            outcome, place.in_a_row, place.age_ms, place.hint_ms, deaths, place.silences, fact
         )
 
     def free_places(self) -> None:

@@ -37,6 +37,7 @@ from .contacts import Contacts
 from .custody import Custody
 from .effects import Answer, Effect, MembershipChanged, Note, Stage, Turn
 from .facts import Facts
+from .gating import death_of
 from .hearing import Hearing
 from .incapacity import Capacity
 from .intake import Intake
@@ -352,9 +353,10 @@ class Node:
         """A process ended while this step ran: count it in the object, so that the count moves with custody."""
         memory = live.state.content.steps.get(path)
         deaths = 1 + (memory.deaths if memory is not None else 0)
+        outcome, is_final = death_of(live, path, flight)
         body = b.ExecutedSealed(
             bytes(flight.attempt), flight.try_number, path, bytes(flight.fingerprint), flight.effect, flight.peer, "",
-            flight.verdict, int(Outcome.CRASHED), False, b"", f"the process ended during this step (deaths {deaths})",
+            flight.verdict, int(outcome), is_final, b"", f"the process ended during this step (deaths {deaths})",
             "ProcessDeath", 0, None, 1, "",
         )  # fmt: skip
         live.made.append(make(Kind.EXECUTED, b.Empty(), body))

@@ -7,13 +7,14 @@ from typing import Any
 from ..judge.outcomes import Outcome
 from ..objects import bodies as b
 from ..objects.codec import decode_value
+from ..objects.gated import GATED
 from ..objects.kinds import Kind
-from ..objects.records import make
+from ..objects.records import Record, make
 from ..objects.script import Resumed, Resumption
-from ..program.driver import Body, StepCall
+from ..program.driver import StepCall
 from .effects import Stage, StartStep, StopStep
 from .events import StepEnded
-from .judgement import Go, Judgement
+from .judgement import Go
 from .parts import Parts
 from .sleeping import Blocked, Sleeping
 from .spool import Flight, Live
@@ -35,13 +36,27 @@ def start_step(parts: Parts, live: Live, go: Go) -> None:
         done = tuple(decode_value(part) for part in memory.done)
         arguments = (decode_value(memory.rest), *arguments[1:]) if arguments else ()
     parts.keep_flight(live, call.path, flight)
+    if call.effect in GATED:
+        live.made.append(attempted(call, try_number, flight.verdict))
+    boot_ms, age_ms = parts.timeline.moment.boot_ms, parts.spool.age_ms(live)
+    not_after_ms = None if call.not_after_ms is None else boot_ms + call.not_after_ms - age_ms
     parts.effects.append(
         StartStep(
             live.object, call.path, call.attempt, try_number, call.name, call.function, arguments,
             call.result_type, go.limit_ms, go.verdict.policy, go.verdict.expires_wall_ms, go.peer, done,
+            not_after_ms,
         )
     )  # fmt: skip
     parts.note(Stage.JUDGED, live, action="execution", path=call.path, attempt=try_number)
+
+
+def attempted(call: StepCall, try_number: int, verdict: str) -> Record:
+    """Return the record that stands before a gated step acts."""
+    body = b.AttemptedSealed(
+        call.attempt, call.path, call.fingerprint, int(call.effect), call.resource, verdict, try_number,
+        int(call.on_unknown), call.rights,
+    )  # fmt: skip
+    return make(Kind.ATTEMPTED, b.Empty(), body)
 
 
 def stop_abandoned(parts: Parts, live: Live, calls: tuple[StepCall, ...]) -> None:
@@ -81,15 +96,6 @@ def executed_body(flight: Flight, event: StepEnded, is_final: bool) -> b.Execute
         flight.verdict, event.outcome, is_final, event.value, event.error, event.error_type, event.latency_ms,
         event.hint_ms, 0, event.evidence, event.bytes_used, event.energy_mj,
     )  # fmt: skip
-
-
-def next_over(judgement: Judgement, live: Live, body: Body, age_ms: int) -> b.ExecutedSealed | None:
-    """Return the record of a waiting step that ends without another try; None if there is none."""
-    for call in body.steps():
-        over = None if call.path in live.flights else judgement.over_before(live, call, age_ms)
-        if over is not None:
-            return over_body(live, call, *over)
-    return None
 
 
 def over_body(live: Live, call: StepCall, outcome: Outcome, reason: str) -> b.ExecutedSealed:

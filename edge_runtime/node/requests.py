@@ -10,6 +10,7 @@ from ..base.limits import ARGUMENTS_BYTES_MAX, INPUTS_MAX, LIFETIME_MS_DEFAULT, 
 from ..judge.fact_names import USER
 from ..objects import bodies as b
 from ..objects.codec import encode_value
+from ..objects.gated import UNKNOWN_PREFIX
 from ..objects.grants import ROLES, Role
 from ..objects.kinds import Kind
 from ..objects.records import make
@@ -53,6 +54,7 @@ class Requests:
         sealed = b.CreatedSealed(
             command.intent, arguments, command.name, b"", "", 0, command.attempts_max, tuple(command.labels),
             self._degradations(command.intent, arguments), command.bytes_max, command.energy_max_mj,
+            rights=tuple(sorted(command.rights.items())),
         )  # fmt: skip
         live = self.parts.pen.begin(clear, sealed)
         self.parts.note(Stage.ENTERED, live, intent=command.intent)
@@ -96,10 +98,11 @@ class Requests:
             history, content = live.state.history, live.state.content
             if history.placed[history.object].entry.author != self.parts.device:
                 continue
-            if (content.intent, content.arguments) != (command.intent, arguments):
+            is_same = (content.intent, content.arguments) == (command.intent, arguments)
+            if not is_same or content.rights.granted != command.rights:
                 raise UsageError(
                     f"The name {command.name!r} is taken by another submission ({live.object.hex()[:12]}, intent "
-                    f"{content.intent}) with other arguments. Choose another name; nothing was changed.",
+                    f"{content.intent}) with other arguments or rights. Choose another name; nothing was changed.",
                     Exit.REFUSED,
                     object=live.object.hex(),
                 )
@@ -123,7 +126,10 @@ class Requests:
         history = live.state.history
         found = self.parts.members.grant_under(history.created.roots)
         is_maker = history.placed[history.object].entry.author == self.parts.device
-        if name.startswith(LEAVE_PREFIX) and not is_maker and (found is None or Role.OPERATOR not in found[1]):
+        is_operator = found is not None and Role.OPERATOR in found[1]
+        if name.startswith(UNKNOWN_PREFIX) and not is_operator:
+            raise UsageError("Whether something happened is said by an operator: send the signal there.", Exit.REFUSED)
+        if name.startswith(LEAVE_PREFIX) and not is_maker and not is_operator:
             raise UsageError(
                 "Leave to widen an intent is given by the device that made the object, or by an operator: send the "
                 "signal there.",

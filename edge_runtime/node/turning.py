@@ -32,11 +32,12 @@ from .custody import Custody
 from .delegating import Delegating
 from .effects import Note, Stage
 from .events import StepEnded, StepWithheld
+from .gating import Gating, read_outcome
 from .judgement import Go, Judgement, Pause, TooLate
 from .made import absorb
 from .parts import Parts
 from .polling import Polling
-from .releasing import deny, executed_body, next_over, over_body, resumption_of, start_step, stop_abandoned
+from .releasing import deny, executed_body, over_body, resumption_of, start_step, stop_abandoned
 from .shelving import Shelving
 from .sleeping import Blocked, Sleeping, rest_of_call
 from .spool import Live
@@ -53,6 +54,7 @@ class Turner:
         self.shelving = shelving
         self.sleeping = Sleeping(parts, judgement, custody)
         self.delegating = Delegating(parts, shelving.put_away)
+        self.gating = Gating(self.sleeping, judgement, self._write)
         self.polling = Polling(
             parts, self.sleeping, self._may_poll, self._body_to_poll_for, self.go_on, shelving.put_away,
             judgement.probe_refusal,
@@ -113,7 +115,8 @@ class Turner:
             return  # custody moved on or the object ended meanwhile: the result is without effect
         age_ms = self.parts.spool.age_ms(live)
         call = self._call_of(live, event.path)
-        is_final = call is None or self.judgement.is_final(live, call, event, age_ms, flight.attempts_max)
+        event = read_outcome(flight, event)
+        is_final = call is None or self.gating.is_final(live, call, event, age_ms, flight.attempts_max)
         body = executed_body(flight, event, is_final)
         live.made.append(make(Kind.EXECUTED, b.Empty(), body))
         self.parts.note(Stage.EXECUTED, live, path=event.path, outcome=Outcome(event.outcome).name.lower())
@@ -131,6 +134,8 @@ class Turner:
         if flight is None or (flight.attempt, flight.try_number) != (event.attempt, event.try_number):
             return
         self.parts.forget_flight(live, event.path)
+        if self.is_turnable(live):
+            self.gating.withhold(live, flight, event.path)
         self.judgement.recount()
         self.go_on(live)
 
@@ -206,7 +211,9 @@ class Turner:
             self.polling.attend(live, body, age_ms)
             while body.ended is None and (late := self._release(live, body, intent, age_ms)):
                 for call, reason in late:
-                    self._end_step(live, body, world, over_body(live, call, Outcome.EXPIRED, reason), age_ms)
+                    record = over_body(live, call, Outcome.EXPIRED, reason)
+                    body.deliver(self.gating.end(live, record, age_ms), world)
+                    absorb(self.parts, self.delegating, live, body)
                 self._resume(live, body, world, age_ms)
                 self.polling.attend(live, body, age_ms)
         except Nondeterminism as error:
@@ -219,14 +226,6 @@ class Turner:
         if body.ended is not None:
             self._end_body(live, body, intent, age_ms)
 
-    def _end_step(self, live: Live, body: Body, world: World, record: b.ExecutedSealed, age_ms: int) -> None:
-        """Write down how a step ended without another try, and tell the body."""
-        self.sleeping.reenter(live, age_ms)
-        live.made.append(make(Kind.EXECUTED, b.Empty(), record))
-        self.parts.note(Stage.EXECUTED, live, path=record.path, outcome=Outcome(record.outcome).name.lower())
-        body.deliver(resumption_of(record, age_ms, self.parts.wall_ms), world)
-        absorb(self.parts, self.delegating, live, body)
-
     def _resume(self, live: Live, body: Body, world: World, age_ms: int) -> None:
         """Let the body take what is there, one thing at a time."""
         self.sleeping.waiting.see(live, body)
@@ -236,9 +235,10 @@ class Turner:
         for _ in range(RESUMPTIONS_PER_TURN_MAX):
             if body.ended is not None:
                 return
-            over = next_over(self.judgement, live, body, age_ms)
-            if over is not None:
-                self._end_step(live, body, world, over, age_ms)
+            settled = self.gating.settle(live, body, age_ms)
+            if settled is not None:
+                body.deliver(settled, world)
+                absorb(self.parts, self.delegating, live, body)
                 continue
             may_idle = self.sleeping.waiting.may_take(live, idle, age_ms)
             found = self._next_resumption(live, body, may_idle, waited, age_ms)
@@ -329,7 +329,8 @@ class Turner:
         for call in calls:
             if call.path in live.flights:
                 continue
-            decision = rest_of_call(live, call, age_ms) or self.judgement.judge_step(live, intent, call, age_ms)
+            rest = self.gating.pause(live, call) or rest_of_call(live, call, age_ms)
+            decision = rest or self.judgement.judge_step(live, intent, call, age_ms)
             if isinstance(decision, Go):
                 self.sleeping.reenter(live, age_ms)
                 start_step(self.parts, live, decision)

@@ -42,6 +42,7 @@ Hashes = Annotated[tuple[Hash, ...], Meta(max_length=LIST_ITEMS_MAX)]
 Value = Annotated[bytes, Meta(max_length=RESULT_BYTES_MAX)]
 Degradation = tuple[Annotated[str, Meta(max_length=NAME_BYTES_MAX)], Annotated[int, Meta(ge=0, le=31)]]
 Tree = Annotated[bytes, Meta(max_length=TREE_BYTES_MAX)]  # canonical CBOR of a trigger or condition
+Amounts = Annotated[tuple[tuple[Name, Unsigned], ...], Meta(max_length=LIST_ITEMS_MAX)]  # of rights, by name
 
 
 class Body(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -84,6 +85,7 @@ class Took(IntEnum):
     CONDITION = 3  # ref: the path of the `until` as UTF-8
     OBJECT = 4  # ref: the id of the object that ended
     POLL = 5  # ref: the probe's name as UTF-8; the value is that of its newest `polled` record
+    ANSWER = 6  # ref: as of INPUT; an operator's word on the step at the path, of unknown outcome
 
 
 class PollResult(IntEnum):
@@ -132,6 +134,7 @@ class OfferedClear(Body, frozen=True):
     expires_age_ms: Unsigned
     reason: Text
     needs: Names = ()
+    rights: Amounts = ()
 
 
 class AcceptedClear(Body, frozen=True):
@@ -194,6 +197,7 @@ class CreatedSealed(Body, frozen=True):
     bytes_max: Unsigned = 0
     energy_max_mj: Unsigned = 0
     depth: Annotated[int, Meta(ge=0, le=DELEGATION_DEPTH_MAX)] = 0
+    rights: Amounts = ()
 
 
 class SignalledSealed(Body, frozen=True):
@@ -258,7 +262,7 @@ class ReenteredSealed(Body, frozen=True):
 class TookSealed(Body, frozen=True):
     """The body was resumed by this one thing; `what` is a `Took`, `path` the waiting call's path (may be empty)."""
 
-    what: Annotated[int, Meta(ge=0, le=5)]
+    what: Annotated[int, Meta(ge=0, le=6)]
     ref: Annotated[bytes, Meta(max_length=512)]
     path: Annotated[str, Meta(max_length=512)]
 
@@ -281,7 +285,7 @@ class RefinedSealed(Body, frozen=True):
 
 
 class AttemptedSealed(Body, frozen=True):
-    """Durable before a gated effect acts."""
+    """Durable before a gated effect acts. `on_unknown` is a `gated.OnUnknown`; `rights` are spent by this try."""
 
     attempt: ShortHash
     path: Path
@@ -289,6 +293,9 @@ class AttemptedSealed(Body, frozen=True):
     effect: Annotated[int, Meta(ge=0, le=4)]
     resource: Annotated[str, Meta(max_length=NAME_BYTES_MAX)]
     verdict: Text
+    try_number: Unsigned = 1
+    on_unknown: Annotated[int, Meta(ge=0, le=31)] = 0
+    rights: Amounts = ()
 
 
 class ExecutedSealed(Body, frozen=True):

@@ -10,8 +10,10 @@ from msgspec import Struct, field
 from . import bodies as b
 from .attempts import Spending, StepMemory
 from .children import Delegation, Origin
+from .gated import Gates
 from .polled import PollMemory
 from .refining import Asked
+from .rights import Rights
 from .script import Script
 
 
@@ -68,6 +70,8 @@ class Content(Struct):
     lineage: bytes = b""
     asked: Asked = field(default_factory=Asked)
     spending: Spending = field(default_factory=Spending)
+    rights: Rights = field(default_factory=Rights)
+    gates: Gates = field(default_factory=Gates)
     labels: tuple[str, ...] = ()
     origin: Origin | None = None  # of a child
     children: dict[str, Delegation] = field(default_factory=dict)  # by the path of the call that made them

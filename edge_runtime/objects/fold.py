@@ -18,6 +18,7 @@ from .children import DelegatedSealed, Delegation, Origin
 from .codec import encode
 from .content import Content, Denial, Dormancy, Finish, Input
 from .entries import Entry
+from .gated import UNKNOWN_PREFIX, unknown_name
 from .grants import Role
 from .history import History, Placed
 from .incapacity import Incapacities
@@ -27,6 +28,7 @@ from .loops import loops_after
 from .polled import after
 from .records import SHAPES, Record, read_clear, read_sealed
 from .refining import LEAVE_PREFIX, Asked, leave_name
+from .rights import Rights
 from .script import Resumed, Resumption, Script
 from .units import Said, Units, result_signal
 
@@ -133,6 +135,8 @@ class ObjectState:
                 [[item.ref, item.about, item.subject, item.binds] for item in self.incapacities.all()],
                 [[i.ref, i.topic, i.proposal, i.confidence, i.based_on, i.expires_age_ms] for i in self.advice],
                 {probe: [m.path, int(m.result), m.value, m.cursor, m.polls, m.missed] for probe, m in c.polls.items()},
+                [c.rights.left, c.rights.spent, c.rights.offered, c.rights.frozen], list(c.gates.standing),
+                {path: item.attempt for path, item in c.gates.unknown.items()}, list(c.gates.known),
             ]
         )  # fmt: skip
 
@@ -143,7 +147,9 @@ class ObjectState:
                 self._apply_turn(entry)
 
     def _may_say(self, name: str, entry: Entry, roles: Sequence[Role]) -> bool:
-        """Say whether a signal counts: leave to widen an intent is given by its maker and by operators alone."""
+        """Say whether a signal counts: leave to widen comes from the maker and operators, an answer from operators."""
+        if name.startswith(UNKNOWN_PREFIX):
+            return Role.OPERATOR in roles
         maker = self.history.placed[self.object].entry.author
         return not name.startswith(LEAVE_PREFIX) or entry.author == maker or Role.OPERATOR in roles
 
@@ -216,11 +222,15 @@ class ObjectState:
                 assert isinstance(offered, b.OfferedClear)
                 self.content.offered_to.append(offered.to)
                 self.content.offer_ages[offered.to] = entry.age_ms
+                self.content.rights.offer(offered.rights)
             case Kind.ACCEPTED:
+                self.content.rights.accept()
                 self.content.offered_to.clear()
                 self.content.lost.pop(entry.author, None)
                 self.content.holder = entry.author
             case Kind.CLAIMED:
+                self.content.rights.claim()
+                self.content.gates.claim()
                 # Who took its own offer back has lost nobody.
                 if self.content.holder != entry.author:
                     self.content.lost[self.content.holder] = None
@@ -235,6 +245,9 @@ class ObjectState:
         match body:
             case b.CreatedSealed():
                 self._apply_created(body, entry)
+            case b.AttemptedSealed():
+                c.rights.spend(body)
+                c.gates.attempt(body)
             case b.ExecutedSealed():
                 self._apply_executed(body, entry)
             case b.TookSealed():
@@ -251,7 +264,10 @@ class ObjectState:
                 c.is_opaque = True
             case b.PolledSealed():
                 c.polls[body.probe] = after(c.polls.get(body.probe), body, entry.age_ms)
+            case b.DeniedSealed() if c.gates.withhold(body.path) and not body.is_final:
+                pass  # of that one try
             case b.DeniedSealed() if body.is_final:
+                c.steps.pop(body.path, None)
                 self._resume(entry, Resumed.STEP, body.path, outcome=6, error=body.rule, error_type="Refused")
             case b.RefinedSealed():
                 self._apply_refined(body)
@@ -269,6 +285,7 @@ class ObjectState:
             case b.AgainSealed():
                 c.script = Script(body.run, body.state, entry.age_ms, entry.wall_ms, c.asked.copy())
                 c.steps.clear()
+                c.gates.begin_run()
                 c.denials.clear()
                 c.polls = {probe: memory.closed() for probe, memory in c.polls.items()}
             case b.TerminatedSealed():
@@ -277,13 +294,13 @@ class ObjectState:
                     b.End(clear.end), body.value, body.error, body.error_type, entry.age_ms, entry.wall_ms
                 )
             case _:
-                pass  # reentered, attempted: for people and gates, not for replay
+                pass  # reentered: for people, not for replay
 
     def _apply_created(self, body: b.CreatedSealed, entry: Entry) -> None:
         c = self.content
         c.intent, c.arguments, c.name = body.intent, body.arguments, body.name
         c.spending = Spending(body.attempts_max, body.bytes_max, body.energy_max_mj)
-        c.labels = body.labels
+        c.labels, c.rights = body.labels, Rights.begin(body.rights)
         if body.parent:
             c.lineage = lineage_of_child(body.parent, body.path, body.slot)
             c.origin = Origin(body.parent, body.path, body.slot, body.depth)
@@ -313,6 +330,7 @@ class ObjectState:
             c.is_opaque = True
             return
         c.outcomes[body.outcome] = c.outcomes.get(body.outcome, 0) + 1
+        c.gates.end(body, entry.height)
         c.spending.take(body, entry.age_ms)
         if body.outcome == b.OUTCOME_INVALID:
             self.invalid[body.fingerprint] = None
@@ -329,13 +347,20 @@ class ObjectState:
     def _apply_took(self, body: b.TookSealed, entry: Entry) -> None:
         c = self.content
         match b.Took(body.what):
-            case b.Took.INPUT:
+            case b.Took.INPUT | b.Took.ANSWER:
                 c.taken[body.ref] = None
                 found = next((item for item in self.inputs if item.ref == body.ref), None)
                 if found is None:
                     c.awaited.append(body.ref)
                     c.is_withheld = True
-                self._resume(entry, Resumed.INPUT, body.path, value=b"\xf6" if found is None else found.value)
+                if body.what == b.Took.INPUT:
+                    self._resume(entry, Resumed.INPUT, body.path, value=b"\xf6" if found is None else found.value)
+                elif found is not None:
+                    happened = c.gates.answer(body.path, found.name, found.value, found.height)
+                    if happened is not None:
+                        c.executed += 1
+                        c.steps.pop(body.path, None)
+                        self._resume(entry, Resumed.STEP, body.path, fingerprint=happened.fingerprint)
             case b.Took.CANCEL:
                 c.taken[body.ref] = None
                 self._resume(entry, Resumed.CANCEL, "")

@@ -20,7 +20,9 @@ from .payloads import encode_payload
 Duration: TypeAlias = timedelta | float
 
 EFFECTS = {effect.name.lower(): effect for effect in EffectClass}
-OFFERED_EFFECTS = (EffectClass.OBSERVE, EffectClass.IDEMPOTENT)
+OFFERED_EFFECTS = (
+    EffectClass.OBSERVE, EffectClass.IDEMPOTENT, EffectClass.BOUNDED, EffectClass.IRREVERSIBLE,
+)  # fmt: skip
 DOTTED = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 

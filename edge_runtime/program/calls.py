@@ -13,6 +13,8 @@ from msgspec import Struct
 from ..base.errors import UsageError
 from ..base.limits import ATTEMPTS_MAX, DORMANCY_MS_MAX, LIFETIME_MS_MAX
 from ..objects.bodies import EffectClass, RefinedSealed
+from ..objects.gated import OnUnknown
+from ..objects.rights import Amounts
 from ..objects.triggers import Trigger
 
 
@@ -87,6 +89,7 @@ class StepCall(Struct, frozen=True):
         result_type: annotation that the result must fit, `Any` for none.
         to: peers that can answer it, best first; empty where the step names nobody.
         bytes_size: of the arguments as recorded.
+        on_unknown: of a gated step. rights: that each try of a bounded step spends.
     """
 
     path: str
@@ -104,6 +107,8 @@ class StepCall(Struct, frozen=True):
     result_type: Any
     to: tuple[str, ...] = ()
     bytes_size: int = 0
+    on_unknown: OnUnknown = OnUnknown.ASK
+    rights: Amounts = ()
 
 
 class InputWait(Struct, frozen=True):

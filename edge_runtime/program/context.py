@@ -6,7 +6,7 @@ again, here or on another device, gets the same answers in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Literal, NoReturn, TypeAlias, TypeVar, overload
@@ -36,6 +36,7 @@ from .arguments import (
 from .calls import ConditionWait, InputWait, Retry, StepCall
 from .delegating import DelegateCalls
 from .errors import BodyFreed
+from .gated import OnUnknownName, checked_gate
 from .keyed import State
 from .ledger import Ledger
 from .payloads import decode_payload, encode_payload, result_type_of
@@ -45,7 +46,7 @@ from .swarming import SwarmCalls
 
 T = TypeVar("T")
 Fact: TypeAlias = bool | int | float | str | None
-EffectName: TypeAlias = Literal["observe", "idempotent"]
+EffectName: TypeAlias = Literal["observe", "idempotent", "bounded", "irreversible"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_RETRY = Retry()
@@ -81,6 +82,8 @@ class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls, DelegateCalls):
         effect: EffectName | EffectClass = "idempotent",
         timeout: Duration | None = None,
         retry: Retry | None = None,
+        rights: Mapping[str, int] | None = None,
+        on_unknown: OnUnknownName | None = None,
     ) -> T: ...
 
     @overload
@@ -96,6 +99,8 @@ class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls, DelegateCalls):
         effect: EffectName | EffectClass = "idempotent",
         timeout: Duration | None = None,
         retry: Retry | None = None,
+        rights: Mapping[str, int] | None = None,
+        on_unknown: OnUnknownName | None = None,
     ) -> T: ...
 
     async def run(
@@ -110,6 +115,8 @@ class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls, DelegateCalls):
         effect: EffectName | EffectClass = "idempotent",
         timeout: Duration | None = None,
         retry: Retry | None = None,
+        rights: Mapping[str, int] | None = None,
+        on_unknown: OnUnknownName | None = None,
     ) -> Any:
         """Call a function as a recorded step and return its result, as it was recorded.
 
@@ -123,13 +130,17 @@ class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls, DelegateCalls):
             to: names of peers or servers that can answer it, best first; `current_attempt().peer` is the one to ask.
                 What one did is not held against another; one that was silent twice is asked last.
             not_after: age of the object (a timedelta or seconds) after which no try may begin.
-            effect: `observe` (re-run freely) or `idempotent` (the attempt's id is its key).
+            effect: `observe` (re-run freely), `idempotent` (the attempt's id is its key), or gated: written down before
+                it acts. `bounded` spends rights of the object; `irreversible` is never repeated by a guess.
             timeout: of one try, then its outcome is `timeout`; STEP_TIMEOUT_MS_DEFAULT if None.
             retry: how often it is tried before the body hears of it; by default as long as the object may live.
+            rights: of a bounded step: amounts by name, spent by each try, whatever comes of it.
+            on_unknown: of a gated step of which nobody knows whether it happened (see `program.gated`).
 
         Raises:
             StepFailed: `invalid` (the same call, by name and arguments, then never runs again in this object, on no
-                device), `expired` (the next try would come too late), or the retry is used up.
+                device), `expired` (the next try would come too late), `refused` (of a gated step: too late, or rights
+                are missing), or the retry is used up.
             UsageError: an argument is none of the above; nothing was started.
             BodyFreed: the run is over; let it pass.
         """
@@ -137,6 +148,9 @@ class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls, DelegateCalls):
         path = ledger.path_for(checked_name(name, "a step's name"))
         spelled = spell_arguments(name, function, args)
         fingerprint = fingerprint_of(name, spelled)
+        kind = checked_effect(effect)
+        not_after_ms = None if not_after is None else checked_duration(not_after, "not_after")
+        gate = checked_gate(kind, not_after_ms, rights, on_unknown)
         call = StepCall(
             path=path,
             name=name,
@@ -145,14 +159,16 @@ class Context(AdviceCalls, RefineCalls, PollCalls, SwarmCalls, DelegateCalls):
             fingerprint=fingerprint,
             attempt=attempt_id(ledger.start.lineage, ledger.loop.run, path, fingerprint),
             needs=None if needs is None else checked_needs(needs),
-            effect=checked_effect(effect),
+            effect=kind,
             resource="" if resource is None else checked_name(resource, "a resource"),
-            not_after_ms=None if not_after is None else checked_duration(not_after, "not_after"),
+            not_after_ms=not_after_ms,
             timeout_ms=STEP_TIMEOUT_MS_DEFAULT if timeout is None else checked_duration(timeout, "timeout", 1),
             retry=NO_RETRY if retry is None else retry,
             result_type=result_type_of(function),
             to=checked_peers(to),
             bytes_size=len(spelled),
+            on_unknown=gate.on_unknown,
+            rights=gate.rights,
         )
         return await ledger.ask(call)
 

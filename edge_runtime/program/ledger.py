@@ -250,6 +250,9 @@ class Ledger:
             outcome = Outcome(resumption.outcome)
             future.set_exception(StepFailed(outcome, resumption.error, resumption.error_type))
             return
+        if not resumption.value:  # an operator says that it happened: nobody knows its result
+            future.set_result(None)
+            return
         try:
             value = decode_payload(resumption.value, asked.result_type, "the recorded result")
         except UsageError as error:

@@ -84,6 +84,10 @@ def is_hash(value: Any) -> bool:
     return type(value) is bytes and len(value) == 32
 
 
+def is_amount(value: Any) -> bool:
+    return type(value) is list and len(value) == 2 and text(1, 128)(value[0]) and number()(value[1])
+
+
 # The clear fields of each kind that has any; kinds with an empty clear part, and those that are wholly clear.
 CLEAR: dict[int, list[Callable[[Any], bool]]] = {
     7: [number(0, 2)],
@@ -92,7 +96,7 @@ CLEAR: dict[int, list[Callable[[Any], bool]]] = {
         many(is_hash), many(is_hash), many(is_hash, 1), number(), number(0, 4),
     ],
     73: [number()],
-    76: [is_hash, number(), number(), text(0, 1024), many(text(1, 128))],
+    76: [is_hash, number(), number(), text(0, 1024), many(text(1, 128)), many(is_amount)],
     77: [is_hash, number()],
     78: [number(), text(0, 1024)],
     81: [number(0, 3)],

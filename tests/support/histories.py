@@ -420,3 +420,9 @@ def everything_of(state: ObjectState) -> tuple[object, ...]:
         state.envelope_bytes(), state.content_bytes(), state.content, state.inputs, state.advice, state.cancels,
         state.holding, state.resumed_age_ms, sorted(state.invalid), state.history.heads, state.history.view, placed,
     )  # fmt: skip
+
+
+def attempted_body(attempt: int, rights: tuple[tuple[str, int], ...] = (), **fields: object) -> b.AttemptedSealed:
+    """Return what stands before a gated step; `fields` are others of the record."""
+    body = b.AttemptedSealed(bytes([attempt]) * 16, "0/0/step:1", b"f" * 16, 2, "", "permit", 1, 0, rights)
+    return msgspec.structs.replace(body, **fields)

@@ -143,6 +143,7 @@ def _add_submit(commands: Any) -> None:
     sub.add_argument("--attempts", type=int, default=0, metavar="N", help="budget of attempts, over all devices")
     sub.add_argument("--bytes", type=int, default=0, metavar="N", help="budget of bytes that steps say they moved")
     sub.add_argument("--energy-mj", type=int, default=0, metavar="N", help="budget of energy, in millijoules")
+    sub.add_argument("--rights", action="append", default=[], metavar="NAME=N", help="rights that bounded steps spend")
     sub.add_argument("--anyway", action="store_true", help="also if no device known offers the intent")
     sub.add_argument("--wait", action="store_true", help="answer when it has ended; code 1 if it did not complete")
 

@@ -69,6 +69,7 @@ def _render_object(value: dict[str, Any]) -> str:
     lines.append(f"  custodian {value['custodian_name']}, epoch {value['epoch']}, {value['entries']} entries")
     lines.extend(f"  {name} = {_inline(item)}" for name, item in value["published"].items())
     lines.extend(_family_lines(value))
+    lines.extend(_right_line(row) for row in value.get("rights", []))
     if value["status"] != "ended":
         lines.append(f"  next: `edge-runtime explain {value['object'][:12]}`")
     return "\n".join(lines)
@@ -86,6 +87,11 @@ def _family_lines(value: dict[str, Any]) -> list[str]:
         above = (parent["object"] or parent["lineage"])[:12]
         lines.append(f"  child {parent['slot']} of {above}, {parent['depth']} deep, {line}")
     return lines
+
+
+def _right_line(row: dict[str, Any]) -> str:
+    words = ", ".join(f"{row[what]} {what}" for what in ("left", "spent", "offered", "frozen") if row[what])
+    return f"  rights {row['name']}: {words} of {row['granted']}"
 
 
 def _render_rows(value: list[dict[str, Any]]) -> str:

@@ -189,8 +189,8 @@ async def _function(ctx: Context) -> None:
     ("given", "says"),
     [
         ({"effect": "exclusive"}, "effect 'exclusive' cannot be promised by this version"),
-        ({"effect": EffectClass.BOUNDED}, "effect 'bounded' cannot be promised"),
-        ({"effect": "irreversible"}, "effect 'irreversible' cannot be promised"),
+        ({"effect": EffectClass.BOUNDED}, "effect='bounded' names the rights"),
+        ({"effect": "irreversible"}, "effect='irreversible' names not_after="),
         ({"effect": "twice"}, "effect='twice' is unknown: use one of observe, idempotent"),
         ({"needs": "camera"}, "write needs={'camera'}"),
         ({"needs": {"Camera"}}, "need 'Camera' is no name"),

@@ -138,7 +138,7 @@ class Delegating:
         parent = _parent_of(self.parts, live.state)
         return "" if parent is None else excess(parent, live.state)
 
-    def deny(self, live: Live, field: str, age_ms: int) -> str:
+    def deny(self, live: Live, field: str) -> str:
         """Say in a child that goes beyond its parent that nothing of it runs, once; return why it sleeps."""
         rule = f"delegation: {field} beyond its parent's"
         if all(had.rule != rule for had in live.state.content.denials.get("", ())):

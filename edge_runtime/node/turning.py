@@ -80,8 +80,13 @@ class Turner:
             self._close_body(live)
             self.sleeping.sleep_without_app(live, age_ms)
         elif beyond := self.delegating.why_beyond(live):
+            stop_abandoned(self.parts, live, ())
             self._close_body(live)
-            self.sleeping.write_dormant(live, [], self.delegating.deny(live, beyond, age_ms), age_ms)
+            reason = self.delegating.deny(live, beyond)
+            if live.state.cancel_untaken() is None:
+                self.sleeping.write_dormant(live, [], reason, age_ms)
+            else:  # its body, which would be told, may not run
+                self.sleeping.finish(live, b.End.CANCELLED, b"", "cancelled on request", "Cancelled")
         elif self.polling.is_all_that_woke(live, age_ms):
             self.polling.start_due(live)
         elif not self.sleeping.is_stuck(live, age_ms):

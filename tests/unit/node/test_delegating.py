@@ -425,6 +425,42 @@ def test_a_forged_child_beyond_its_parent_is_denied_by_the_field_and_does_nothin
     assert drone.show(child)["reason"] == f"denied: {rule}" and drone.show(child)["custodian_name"] == "drone"
     assert drone.show(child)["parent"]["broken"] == f"beyond its parent: {field}"
     assert bench.done == [] and not drone.show(child)["children"]
+    drone.ask(c.Cancel(child, "a forgery"))
+    bench.world.run(seconds=1)
+    assert drone.show(child)["end"] == "cancelled" and bench.done == []
+
+
+def test_a_child_whose_parent_is_not_held_runs_and_says_that_its_lineage_ends_there() -> None:
+    """Behaviour: 10.9: what is absent is unknown, neither verified nor denied."""
+    bench = Bench("base", "drone")
+    bench.base.ask(c.Hold())
+    child = forge(bench, {})
+    drone = bench.world.device("drone")
+    bring(drone, bench.base.ask(c.Export(child)))
+    bench.world.run(seconds=1)
+    drone.ask(c.Claim(child))
+    bench.world.run(seconds=5)
+    shown = drone.show(child)
+    assert shown["end"] == "completed"
+    assert (shown["parent"]["ancestors"], shown["parent"]["broken"]) == ([], "its parent is not held here")
+
+
+def test_a_forged_child_whose_parent_is_heard_of_late_goes_no_further() -> None:
+    """Behaviour: 10.2: the parent comes while a step of the child runs; its result changes nothing."""
+    bench = Bench("base", "drone")
+    bench.base.ask(c.Hold())
+    child = forge(bench, {})
+    drone = bench.world.device("drone")
+    bench.world.takes("shoot", minutes=1)
+    bring(drone, bench.base.ask(c.Export(child)))
+    bench.world.run(seconds=1)
+    drone.ask(c.Claim(child))
+    bench.world.run(seconds=1)
+    assert drone.show(child)["status"] == "attempting"
+    bring(drone, bench.base.ask(c.Export("p")))
+    bench.world.run(minutes=2)
+    shown = drone.show(child)
+    assert shown["end"] is None and shown["reason"] == "denied: delegation: lifetime beyond its parent's"
 
 
 @pytest.mark.parametrize("join", ["some", 0, 2, True, 1.5])

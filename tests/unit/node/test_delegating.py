@@ -20,6 +20,7 @@ from edge_runtime.objects.codec import encode_value
 from edge_runtime.objects.intents import fingerprint_of, lineage_of_child
 from edge_runtime.objects.kinds import Kind
 from edge_runtime.objects.records import make
+from edge_runtime.program.errors import BodyOverran
 from edge_runtime.testing import Device, DevicePlan, World
 from tests.support.world_checks import WorldChecks
 
@@ -66,6 +67,24 @@ def make_app() -> App:
             return ["leaf"]
         joined = await ctx.delegate("deep", levels - 1, result=list[str])
         return [*(joined.values.get(0) or [joined.ends[0].error]), str(levels)]
+
+    @app.intent("mixed")
+    async def mixed(ctx: Context) -> Any:
+        children = [Child("shoot", "near"), Child("shoot", "far", needs=["camera"])]
+        return told(await ctx.delegate(children, timeout=600))
+
+    @app.intent("later")
+    async def later(ctx: Context) -> Any:
+        await asyncio.sleep(HOUR_MS // 1_000)
+        return told(await ctx.delegate("shoot", "a", needs=["camera"]))
+
+    @app.intent("overrun")
+    async def overrun(ctx: Context) -> None:
+        await ctx.promise("go")
+        child = asyncio.create_task(ctx.delegate("shoot", "a"))
+        await ctx.promise("on")
+        child.cancel()
+        raise BodyOverran("as the host does that interrupts it")
 
     @app.intent("beside")
     async def beside(ctx: Context) -> Any:
@@ -180,6 +199,36 @@ def test_a_crash_in_the_delegating_turn_leaves_nothing_and_the_next_run_makes_on
     bench.world.run(seconds=5)
     assert bench.objects() == 4 and sorted(bench.done) == ["a", "b", "c"]
     assert bench.base.show("p")["result"]["met"] is True
+
+
+def test_a_turn_that_is_dropped_after_it_delegated_leaves_no_orphan(bench: Bench) -> None:
+    """Behaviour: 10.10: both signals are taken in one turn, and the body overruns in the second."""
+    bench.base.submit("overrun", name="p")
+    bench.base.ask(c.Hold())
+    for name in ("go", "on"):
+        bench.base.signal("p", name)
+    bench.base.ask(c.Release())
+    bench.world.run(seconds=5)
+    assert bench.base.show("p")["reason"].startswith("overran")
+    assert bench.objects() == 1 and not bench.children("p") and bench.done == []
+
+
+def test_a_child_without_a_lifetime_of_its_own_has_what_is_left_of_its_parents(bench: Bench) -> None:
+    """Behaviour: 10.2."""
+    bench.base.submit("later", name="p", lifetime_ms=DAY_MS)
+    bench.world.run(minutes=61)
+    [row] = bench.children("p")
+    assert bench.base.show(row["object"])["lifetime_ms"] == DAY_MS - HOUR_MS
+    assert bench.base.show(row["object"])["parent"]["broken"] is None
+
+
+def test_the_timeout_counts_from_the_delegation_however_many_ends_are_taken_in(bench: Bench) -> None:
+    """Behaviour: 10.5."""
+    bench.world.takes("shoot", minutes=5)
+    bench.base.submit("mixed", name="p")
+    bench.world.run(minutes=11)
+    result = bench.base.show("p")["result"]
+    assert (result["ends"], result["missing"], result["met"]) == ({"0": "completed"}, [1], False)
 
 
 def test_a_custodian_that_never_heard_of_the_delegation_takes_the_children_that_are_here() -> None:

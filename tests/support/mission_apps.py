@@ -1,6 +1,7 @@
 """The apps of the missions, as their users would write them; actuators are fakes that count what they did.
 
-Each app is made once for each device, so that a fake knows where it stands.
+Each app is made once for each device, so that a fake knows where it stands. Steps close over the device's name and do
+not take it as an argument: their calls are to be the same wherever the object goes on.
 """
 
 from __future__ import annotations
@@ -155,6 +156,9 @@ def make_space(fakes: Actuators, device: str) -> App:
     """Return the rover of behaviours 19.7: it drives leg by leg, and nobody can be asked within half an hour."""
     app = App("space")
 
+    def deploy() -> None:
+        fakes.act(device, "deploy")
+
     def drive(leg: str, way: str) -> str:
         return str(fakes.act(device, "drive", f"{leg} {way}"))
 
@@ -189,7 +193,7 @@ def make_space(fakes: Actuators, device: str) -> App:
 
     @app.intent("explore")
     async def explore(ctx: Context, legs: list[str], minutes: int) -> dict[str, Any]:
-        await ctx.run("deploy", fakes.act, device, "deploy", needs=("wheels",))
+        await ctx.run("deploy", deploy, needs=("wheels",))
         done, way, dumps = list[str](), ["east"], list[Any]()
         aside = [asyncio.ensure_future(watch_science(ctx)), asyncio.ensure_future(take_corrections(ctx, done, way))]
         for leg in legs:
@@ -213,6 +217,15 @@ def make_rescue(fakes: Actuators, device: str) -> App:
     """Return the search of behaviours 19.5: buildings that whoever is near searches, and people to be brought out."""
     app = App("rescue")
 
+    def give(kits: int) -> None:
+        fakes.act(device, "give", kits)
+
+    def bring_out(place: str) -> str:
+        return str(fakes.act(device, "evacuate", place))
+
+    def file(text: str) -> str:
+        return str(fakes.act(device, "file", text))
+
     @app.intent("search.area")
     async def search_area(ctx: Context, buildings: list[str], hours: int) -> dict[str, Any]:
         found = await ctx.swarm("search.building", buildings, claim=2 * 3_600, timeout=hours * 3_600)
@@ -223,13 +236,28 @@ def make_rescue(fakes: Actuators, device: str) -> App:
         fakes.act(device, "search", building)
         return "victim" if device.startswith("t4") else "clear"  # only team 4 has dogs
 
+    @app.intent("aid")
+    async def aid(ctx: Context, hours: int) -> int:
+        """Hand kits out as they are asked for: each is written off before it leaves, wherever that is."""
+        given = 0
+        try:
+            async for asked in ctx.signals("give", timeout=hours * 3_600):
+                try:
+                    await ctx.run("give", give, asked, effect="bounded", rights={"kits": asked})
+                    given += asked
+                except StepFailed as error:
+                    ctx.publish("refused", error.message)
+        except TimeoutError:
+            pass  # nobody asked for so long
+        return given
+
     @app.intent("evacuate")
     async def evacuate(ctx: Context, place: str) -> str:
-        return str(await ctx.run("evacuate", fakes.act, device, "evacuate", place, needs=("medic",)))
+        return str(await ctx.run("evacuate", bring_out, place, needs=("medic",)))
 
     @app.intent("report")
     async def report(ctx: Context, text: str) -> str:
-        return str(await ctx.run("file", fakes.act, device, "file", text, needs=("archive",)))
+        return str(await ctx.run("file", file, text, needs=("archive",)))
 
     return app
 

@@ -18,6 +18,7 @@ Nothing is told but what a scene asks for; beside the words of `tests.support.pl
     published A OBJECT NAME | dropped A OBJECT     what a body shows; what was refined away
     units A OBJECT | claims A OBJECT B             how many units are done and claimed, as A knows; what B left undone
     disputed A OBJECT                              what was said, and by which teams, of units whose results differ
+    rights A OBJECT …                              what became of the rights that they were made with
     signed A | resent A B                          entries of A; how many one of two sent the other twice
     heal                                           all links up for two hours, then the checks
 
@@ -51,7 +52,7 @@ from tests.support.mission_apps import APPS, Actuators
 from tests.support.plays import UNITS_MS, Theatre, duration_ms
 
 DEATH_CHANCE = 0.02  # of a process, at each of its commits
-ASKED_FOR = ("records", "arrived", "published", "dropped", "units", "disputed", "claims", "signed", "children")
+ASKED_FOR = ("records", "arrived", "published", "dropped", "units", "disputed", "claims", "signed", "children", "rights")
 PATH = re.compile(r"\d+/[^ ]*/[^/]+:\d+")
 # Of the body of a record, what a mission tells.
 TOLD: dict[str, tuple[str, ...]] = {
@@ -267,6 +268,8 @@ class Mission(Theatre):
             case "children", [name]:
                 for child in device.show(name)["children"]:
                     self._tell_child(device, name, child)
+            case "rights", names:
+                self._tell_rights(device, names)
             case ("units" | "disputed" | "claims"), [name, *of]:
                 self._tell_units(word, device, name, self.keys[of[0]] if of else b"")
             case _:
@@ -274,6 +277,16 @@ class Mission(Theatre):
 
     def _show(self, device: Device, name: str) -> None:
         super()._show(device, self.children.get(name, name))
+
+    def _tell_rights(self, device: Device, names: Sequence[str]) -> None:
+        total: Counter[str] = Counter()
+        for name in names:
+            for row in device.show(name)["rights"]:
+                amounts = {word: row[word] for word in ("granted", "left", "spent", "offered", "frozen")}
+                told = ", ".join(f"{amount} {word}" for word, amount in amounts.items() if amount)
+                self.extra.append(f"{device.name} {name} {row['name']}: {told}")
+                total.update(amounts)
+        assert total["granted"] == sum(total.values()) - total["granted"], "no right is made, none is lost"
 
     def _tell_child(self, device: Device, parent: str, child: dict[str, Any]) -> None:
         name = self.names.setdefault(bytes.fromhex(child["object"]), f"{parent}/{child['slot']}")

@@ -6,7 +6,7 @@ a line `----`, and what happened: one line for each device and object, its stage
 
     devices A B C              first line of every play; then `A has camera`, `A is relay` (or `advisor`),
                                `A advises TOPIC CONFIDENCE PROPOSAL`
-    submit A NAME intent=I [needs=x,y] [lifetime=1h] [priority=0] [KEY=VALUE as arguments]
+    submit A NAME intent=I [needs=x,y] [lifetime=1h] [priority=0] [rights={"x":1}] [KEY=VALUE]
     link A B up [20s] | link A B down      with a time: up for so long, then down
     run 1h | crash A [power] | restart A | step NAME takes 30s | step NAME fails unreachable busy
     signal A OBJECT NAME VALUE | fact A NAME VALUE | raise A EVENT | hand A OBJECT TO
@@ -206,6 +206,8 @@ class Theatre:
         more: dict[str, Any] = {"lifetime_ms": duration_ms(fields.pop("lifetime"))} if "lifetime" in fields else {}
         if "priority" in fields:
             more["priority"] = int(fields.pop("priority"))
+        if "rights" in fields:
+            more["rights"] = value_of(fields.pop("rights"))
         arguments = {key: value_of(value) for key, value in fields.items()} or None
         shown = device.submit(intent, arguments, name=name, needs=needs, **more)
         self._call(shown["object"], name)

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from ..base.limits import DELEGATION_DEPTH_MAX
+from .bodies import Amounts, CreatedSealed
 from .children import ChildSlot
 from .fold import ObjectState
+from .records import read_sealed
 
 
 class Walk(Struct, frozen=True):
@@ -46,6 +48,7 @@ def excess(parent: ObjectState, child: ObjectState) -> str:
         ("readers", _is_within(below.readers, above.readers)),
         ("priority", below.priority >= above.priority),  # 0 is the most urgent
         ("lifetime", below.lifetime_ms <= _lifetime_most_ms(parent, child)),
+        ("rights", not _rights_of(child)),
         ("intent", slot is None or slot.intent == child.content.intent),
     )
     return next((field for field, is_within in checks if not is_within), "")
@@ -83,6 +86,12 @@ def _slot_of(parent: ObjectState, child: ObjectState) -> ChildSlot | None:
         return None
     named = (item for item in delegation.slots if (item.slot, item.child) == (origin.slot, child.object))
     return next(named, None)
+
+
+def _rights_of(child: ObjectState) -> Amounts:
+    """Return the rights that an object says it began with; a child has none, for its parent's stay where they are."""
+    body = read_sealed(child.history.placed[child.object].entry.records[0])
+    return body.rights if isinstance(body, CreatedSealed) else ()
 
 
 def _lifetime_most_ms(parent: ObjectState, child: ObjectState) -> int:

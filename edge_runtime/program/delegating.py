@@ -101,8 +101,8 @@ class DelegateCalls(Waiting):
     ) -> Joined:
         """Make one child, or a list of them, and sleep until enough of them have ended.
 
-        Each is an object of its own, with this one's priority, holders and fleets. How one ends is a value, never an
-        exception. Cancelling this object asks those of them that are held here to end, too.
+        Each is an object of its own, with this one's priority, holders and fleets, and none of its rights. How one ends
+        is a value, never an exception. Cancelling this object asks those of them that are held here to end, too.
 
         Args:
             intent: of the one child, or a list of `Child`: 1 .. FANOUT_MAX awaited at once, CHILDREN_MAX in a run.

@@ -453,9 +453,10 @@ def test_a_child_within_its_parent_runs() -> None:
     [
         ("lifetime", {}), ("priority", {"lifetime_ms": HOUR_MS, "priority": 0}),
         ("depth", {"lifetime_ms": HOUR_MS, "depth": 3}), ("holders", {"lifetime_ms": HOUR_MS, "holders": ()}),
+        ("rights", {"lifetime_ms": HOUR_MS, "rights": (("kits", 3),)}),
         ("intent", {"lifetime_ms": HOUR_MS, "intent": "split", "arguments": encode_value({"cells": ["a"]})}),
     ],
-    ids=["lifetime", "priority", "depth", "holders", "intent"],
+    ids=["lifetime", "priority", "depth", "holders", "rights", "intent"],
 )  # fmt: skip
 def test_a_forged_child_beyond_its_parent_is_denied_by_the_field_and_does_nothing(
     field: str, change: dict[str, Any]

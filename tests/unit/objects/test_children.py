@@ -30,8 +30,8 @@ def child_of(parent: bytes, depth: int = 1) -> Record:
     body = read_sealed(plain)
     assert isinstance(body, b.CreatedSealed)
     sealed = replace(body, intent="shoot", parent=parent, path=PATH, slot=0)
-    array = [getattr(sealed, name) for name in sealed.__struct_fields__]
-    return Record(int(Kind.CREATED), plain.clear, PLAIN + encode([*array[:-1], depth]))
+    array = [depth if name == "depth" else getattr(sealed, name) for name in sealed.__struct_fields__]
+    return Record(int(Kind.CREATED), plain.clear, PLAIN + encode(array))
 
 
 def test_a_delegation_is_remembered_by_its_path_and_read_at_replay_as_what_was_asked() -> None:

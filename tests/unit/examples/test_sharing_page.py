@@ -44,6 +44,21 @@ def test_two_devices_search_the_house_between_them() -> None:
     assert world.device("one").show("house")["result"] == {"searched": 10, "missed": 0}
 
 
+def test_the_map_is_photographed_by_whoever_has_the_camera() -> None:
+    """Behaviour: 10.1, 10.5: one child is still under way when the time is over."""
+    world = make_world(DevicePlan("base"), DevicePlan("drone", has=("camera",)))
+    base = world.device("base")
+    world.link("base", "drone", up=True)
+    world.run(seconds=1)
+    base.submit("map", {"cells": ["a1", "a2"]}, name="whole")
+    world.run(minutes=1)
+    assert base.show("whole")["result"] == {"pictures": ["picture of a1", "picture of a2"], "missing": []}
+    world.link("base", "drone", up=False)
+    base.submit("map", {"cells": ["b1"]}, name="alone")
+    world.run(hours=3)
+    assert base.show("alone")["result"] == {"pictures": [], "missing": ["b1"]}
+
+
 def test_the_configuration_on_the_page_is_one(tmp_path: Path) -> None:
     """Behaviour: 8.4."""
     file = tmp_path / "config.toml"

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..base.errors import Exit, UsageError
+from ..base.errors import Exit, PeerError, UsageError
 from ..base.limits import ARGUMENTS_BYTES_MAX, INPUTS_MAX, LIFETIME_MS_DEFAULT, SIGNAL_BYTES_MAX
 from ..judge.fact_names import USER
 from ..objects import bodies as b
-from ..objects.codec import encode_value
+from ..objects.codec import decode_value, encode_value
 from ..objects.gated import UNKNOWN_PREFIX
 from ..objects.grants import ROLES, Role
 from ..objects.kinds import Kind
 from ..objects.records import make
 from ..objects.refining import LEAVE_PREFIX
+from ..objects.units import RESULT_PREFIX
 from . import commands as c
 from .answers import Answers
 from .custody import Custody
@@ -115,6 +116,12 @@ class Requests:
         self._check_open(live, "signalled")
         if len(live.state.inputs) >= INPUTS_MAX:
             raise UsageError(f"The object holds {INPUTS_MAX} signals already.", Exit.REFUSED)
+        if command.name.startswith(RESULT_PREFIX):
+            raise UsageError(
+                f"Signals named {RESULT_PREFIX}… are the results of units, which a device tells by doing one. Choose "
+                "another name.",
+                Exit.REFUSED,
+            )
         self._check_leave(live, command.name)
         value = _value_of(command.value, SIGNAL_BYTES_MAX, "signal's value")
         self.parts.pen.write_input(live, make(Kind.SIGNALLED, b.Empty(), b.SignalledSealed(command.name, value)))
@@ -291,6 +298,10 @@ def _arguments_of(command: c.Submit) -> bytes:
         raise UsageError("arguments_cbor is not hex.") from None
     if len(data) > ARGUMENTS_BYTES_MAX:
         raise UsageError(f"The arguments are {len(data)} bytes; at most {ARGUMENTS_BYTES_MAX} are kept.")
+    try:
+        decode_value(data)
+    except PeerError as error:
+        raise UsageError(f"arguments_cbor is not the canonical CBOR of a value: {error}.") from None
     return data
 
 

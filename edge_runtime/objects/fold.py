@@ -30,7 +30,7 @@ from .records import SHAPES, Record, read_clear, read_sealed
 from .refining import LEAVE_PREFIX, Asked, leave_name
 from .rights import Rights
 from .script import Resumed, Resumption, Script
-from .units import Said, Units, result_signal
+from .units import RESULT_PREFIX, Said, Units, result_signal
 
 TRUE = b"\xf5"  # canonical CBOR of true
 
@@ -140,6 +140,10 @@ class ObjectState:
             ]
         )  # fmt: skip
 
+    def reread(self) -> None:
+        """Fold the ruling chain anew: what a turn put into the content and then did not write is gone."""
+        self._refold()
+
     def _refold(self) -> None:
         self.content = Content()
         for entry in self.history.chain():
@@ -147,7 +151,12 @@ class ObjectState:
                 self._apply_turn(entry)
 
     def _may_say(self, name: str, entry: Entry, roles: Sequence[Role]) -> bool:
-        """Say whether a signal counts: leave to widen comes from the maker and operators, an answer from operators."""
+        """Say whether a signal counts: leave to widen comes from the maker and operators, an answer from operators.
+
+        A result of a unit is said by `unit` alone.
+        """
+        if name.startswith(RESULT_PREFIX):
+            return False
         if name.startswith(UNKNOWN_PREFIX):
             return Role.OPERATOR in roles
         maker = self.history.placed[self.object].entry.author

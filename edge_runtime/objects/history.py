@@ -25,7 +25,7 @@ from .entries import Entry
 from .grants import Role, may_append
 from .kinds import Kind
 from .records import read_clear, read_sealed
-from .trigger_check import check_trigger
+from .value_check import check_values
 
 
 class View(Struct, frozen=True):
@@ -267,8 +267,8 @@ class History:
         for record in entry.records:
             try:
                 body = read_sealed(record)
-                if isinstance(body, b.DormantSealed) and record.body is None:
-                    check_trigger(body.trigger)
+                if body is not None and record.body is None:
+                    check_values(body)
             except PeerError:
                 # Not the error's text: it may be another one with another version of a library, and reasons are
                 # part of the envelope state, which is equal on all devices.

@@ -24,12 +24,13 @@ from msgspec import Struct
 from ..base.errors import PeerError
 from ..base.limits import CLAIM_MS_MAX, CLAIMS_EACH_MAX, NAME_BYTES_MAX, UNITS_MAX
 from .bodies import UnitSealed
-from .codec import decode_value, encode_value
+from .codec import decode_value, encode
 from .intents import hash128
 
-# Published names under which the custodian announces units, and signals' names under which results reach its body.
+# Published names under which the custodian announces units, and signals' names under which results reach its body. No
+# `signalled` of such a name counts: who found what is said by the signature of a `unit` alone.
 ANNOUNCED_PREFIX = "units."
-RESULT_PREFIX = "unit."
+RESULT_PREFIX = "unit:"
 
 
 class Said(IntEnum):
@@ -194,6 +195,5 @@ def is_unit_name(name: str) -> bool:
 
 
 def result_signal(body: UnitSealed, device: bytes) -> tuple[str, bytes]:
-    """Return name and value of the signal by which a result reaches the body."""
-    value = {"unit": body.unit, "device": device.hex(), "value": decode_value(body.value) if body.value else None}
-    return RESULT_PREFIX + body.work, encode_value(value)
+    """Return name and value of the signal by which a result reaches the body; `Finding`s are read from it."""
+    return RESULT_PREFIX + body.work, encode({"unit": body.unit, "device": device, "value": body.value})

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ..base.errors import UsageError
 from ..base.limits import CLAIM_MS_MAX, CLAIMS_EACH_MAX, RESULT_BYTES_MAX, UNITS_MAX
-from ..objects.codec import encode_value
+from ..objects.codec import decode_value, encode_value
 from ..objects.units import ANNOUNCED_PREFIX, RESULT_PREFIX, Announcement, is_unit_name
 from .arguments import Duration, checked_duration, checked_name
 from .calls import InputWait
@@ -88,7 +88,8 @@ class SwarmCalls(Waiting):
             except TimeoutError:
                 break
             if said["unit"] in announced.units:
-                found.setdefault(said["unit"], []).append(Finding(said["device"], said["value"]))
+                value = decode_value(said["value"]) if said["value"] else None
+                found.setdefault(said["unit"], []).append(Finding(said["device"].hex(), value))
         missing = tuple(unit for unit in announced.units if unit not in found)
         return Swarmed({unit: tuple(findings) for unit, findings in found.items()}, missing)
 

@@ -110,6 +110,13 @@ def test_an_input_that_comes_after_the_turn_that_took_it_is_what_the_turn_took()
     assert here.content.script.resumptions[0].value == encode_value(7)
 
 
+def test_a_signal_named_as_results_of_units_are_does_not_count() -> None:
+    """Behaviour: 13.3: else any member could say what another has found."""
+    state = start()
+    say(state, signalled("unit:search", {"unit": "a"}))
+    assert state.untaken() == []
+
+
 def test_signals_are_taken_in_the_order_of_height_then_id() -> None:
     state = start()
     first = say(state, signalled("a", 1), signalled("a", 2))

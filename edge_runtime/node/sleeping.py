@@ -148,6 +148,7 @@ class Sleeping:
         """Put an object to sleep that its handler cannot go on with: what this turn made is dropped."""
         live.made.clear()
         live.born.clear()
+        live.state.reread()  # of what was dropped nothing counts as taken or read
         self.write_dormant(live, list(self.judgement.on_new_app(live)), reason, age_ms)
         self.parts.effects.append(Note(Stage.JUDGED, live.object, {"parked": reason}, is_info=True))
 

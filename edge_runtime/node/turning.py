@@ -280,11 +280,10 @@ class Turner:
         age_ms = self.parts.spool.age_ms(live)
         try:
             live.body.deliver(resumption, self.judgement.world(live, intent, age_ms))
-        except Nondeterminism as error:
-            self._park(live, f"nondeterminism: {error}", age_ms)
-        except BodyOverran:
-            self._park(live, "overran: the handler did not give way within its slice", age_ms)
-            self.parts.spool.park(live, "overran")
+        except (Nondeterminism, BodyOverran):
+            # The step ran: its outcome stays, whatever the body makes of it. `go_on` meets the same again and says so.
+            self._close_body(live)
+            self.parts.pen.write_turn(live, age_ms)
 
     def _next_resumption(
         self, live: Live, body: Body, may_idle: bool, waited: tuple[str, ...], age_ms: int

@@ -49,7 +49,7 @@ from .polls import Polls
 from .reconcile import Reconciler
 from .requests import Requests
 from .results import Results
-from .shelving import ADVICE_TOPIC, PROBING_TOPIC, Shelving
+from .shelving import ADVICE_TOPIC, PROBING_TOPIC, UNITS_TOPIC, Shelving
 from .spool import Flight, Live, Spool
 from .store import Quarantined, Store
 from .swarming import PATH_PREFIX, Swarming
@@ -124,11 +124,13 @@ class Node:
         self._are_apps_new()  # noted
         self.parts.agenda.wake_topic("apps")
         self.parts.agenda.wake_topic(ADVICE_TOPIC)
+        self.parts.agenda.wake_topic(UNITS_TOPIC)
 
     def replace_policy(self, policy: Policy) -> None:
         """Judge by another policy from now on; what waits for one is looked at."""
         self.judgement.authority.replace_policy(policy)
         surroundings.say_policy(self.parts, policy.hash)
+        self.parts.agenda.wake_topic(UNITS_TOPIC)
 
     def rebuild(self) -> None:
         """Derive every derived table anew from the source tables."""
@@ -340,6 +342,8 @@ class Node:
         self.judgement.free_places()  # what held them died
         parts.agenda.wake_topic(ADVICE_TOPIC)
         parts.agenda.wake_topic(PROBING_TOPIC)
+        if parts.works:
+            parts.agenda.wake_topic(UNITS_TOPIC)
 
     def _are_apps_new(self) -> bool:
         """Say whether other handlers are here than when this was asked last, in this process or an earlier one."""

@@ -7,6 +7,7 @@ from ..base.limits import LEAVES_MAX
 from ..objects.advice import OnAdvice
 from ..objects.bodies import OfferedClear
 from ..objects.codec import decode
+from ..objects.conditions import names
 from ..objects.loops import stay_ms
 from ..objects.records import read_clear
 from ..objects.triggers import Any, Steady, Trigger, from_tree, next_due_age_ms
@@ -23,6 +24,8 @@ LOOK_AGAIN_MS = 1_000
 # Under it stands what waits for advice: looked at when a process or other apps may bring an advisor.
 ADVICE_TOPIC = "advice"
 PROBING_TOPIC = "probing"  # its due time counts on an answer that a process which died will not get
+# Under it stands what announces units: looked at when a process, other apps or another policy may let them be done.
+UNITS_TOPIC = "units"
 # How long an object sleeps at most that waits for more things than one trigger holds.
 LOOK_AGAIN_MANY_MS = 60_000
 
@@ -40,10 +43,15 @@ class Shelving:
             live.shelved = None
         self.parts.touched[live.object] = None
         row = self._row_of(live)
-        lapse_ms = next_lapse_ms(self.parts, live) if row.status != "ended" else None
-        if lapse_ms is not None and (row.due_ms is None or lapse_ms < row.due_ms):
-            row = ShelfRow(row.status, row.reason, lapse_ms, row.topics)
-        self.parts.spool.put_away(live, row)
+        due_ms, topics = row.due_ms, row.topics
+        if row.status != "ended":
+            lapse_ms = next_lapse_ms(self.parts, live)
+            if lapse_ms is not None and (due_ms is None or lapse_ms < due_ms):
+                due_ms = lapse_ms
+            topics = tuple(dict.fromkeys((*topics, *unit_topics(self.parts, live))))
+        if row.status == "dormant" and due_ms is not None and due_ms <= self.parts.timeline.life_ms:
+            due_ms = self.parts.timeline.life_ms + LOOK_AGAIN_MS
+        self.parts.spool.put_away(live, ShelfRow(row.status, row.reason, due_ms, topics))
         note_family(self.parts, live)
 
     def _row_of(self, live: Live) -> ShelfRow:
@@ -101,8 +109,6 @@ class Shelving:
             due_ms = min(due_ms, self.parts.polls.next_life_ms(live) or due_ms)
             if self.parts.polls.is_asking(live):
                 found = (*found, PROBING_TOPIC)
-        if due_ms <= self.parts.timeline.life_ms:
-            due_ms = self.parts.timeline.life_ms + LOOK_AGAIN_MS
         if dormancy.reason.startswith("nondeterminism") or dormancy.reason.startswith("no app here"):
             found = (*found, "apps")
         return ShelfRow("dormant", dormancy.reason, due_ms, found)
@@ -113,7 +119,9 @@ class Shelving:
         rest_age_ms = live.state.content.last_age_ms + stay_ms(live.loops)
         return (rest_age_ms,) if rest_age_ms > age_ms else ()
 
-    def _lifetime_ms(self, live: Live) -> int:
+    def _lifetime_ms(self, live: Live) -> int | None:
+        if live.state.content.is_opaque or live.state.content.is_withheld:
+            return None  # it cannot be ended by whom it cannot be read
         return self.parts.spool.life_ms_of(live, live.state.history.created.lifetime_ms)
 
     def _timer_ms(self, live: Live) -> int | None:
@@ -159,3 +167,13 @@ def next_lapse_ms(parts: Parts, live: Live) -> int | None:
     ]
     found = min((end for end in ends if end is not None), default=None)
     return None if found is None else parts.spool.life_ms_of(live, found)
+
+
+def unit_topics(parts: Parts, live: Live) -> tuple[str, ...]:
+    """Return under which topics an object stands that announces units: what may let this device do them."""
+    announced = announcements(live.state.content.published)
+    if not announced:
+        return ()
+    needs = {need for item in announced if item.work in parts.works for need in parts.works[item.work].needs}
+    facts = [names(item.condition) for item in parts.settings.reservations if item.subject in needs]
+    return (UNITS_TOPIC, *(f"fact:{name}" for found in facts for name in found))

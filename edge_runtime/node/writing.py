@@ -93,7 +93,8 @@ class Pen:
 
     def _draft(self, live: Live, records: tuple[Record, ...], age_ms: int) -> Entry:
         history = live.state.history
-        if len(history) >= OBJECT_ENTRIES_MAX or history.bytes_size >= OBJECT_BYTES_MAX:
+        is_full = len(history) >= OBJECT_ENTRIES_MAX or history.bytes_size >= OBJECT_BYTES_MAX
+        if is_full and records[-1].kind != Kind.TERMINATED:  # its lifetime ends it all the same
             raise PeerError("object", "the object is at its hard limit of entries or bytes")
         found = self.members.grant_under(history.created.roots)
         if found is None:

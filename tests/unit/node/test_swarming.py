@@ -1,0 +1,90 @@
+"""When a device looks for units to do, and who may say that one is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edge_runtime import App, Context, UsageError
+from edge_runtime.judge.policy import Policy
+from edge_runtime.node import events as e
+from edge_runtime.testing import Device, DevicePlan, World
+
+REFUSES = Policy.parse(
+    '[[rule]]\nname = "no search"\nwhen = \'step.name == "search"\'\neffect = "reject"\n'
+    '[[rule]]\nname = "all"\neffect = "permit"\n'
+)
+
+
+def make_app() -> App:
+    app = App("maker")
+
+    @app.intent("sweep")
+    async def sweep(ctx: Context) -> Any:
+        swarmed = await ctx.swarm("search", ["a"])
+        return swarmed.found["a"][0].value
+
+    return app
+
+
+def make_searcher(*needs: str) -> App:
+    app = App("searcher")
+
+    @app.unit("search", needs=needs)
+    def search(unit: str) -> str:
+        return f"{unit} is clear"
+
+    return app
+
+
+def sweeping(world: World) -> Device:
+    base = world.device("base")
+    world.run(seconds=1)
+    base.submit("sweep", name="it")
+    world.run(hours=1)
+    assert base.show("it")["end"] is None
+    return base
+
+
+def assert_is_done(world: World) -> None:
+    world.run(seconds=1)
+    assert world.device("base").show("it")["result"] == "a is clear"
+
+
+def test_units_are_looked_at_by_a_process_that_can_do_them() -> None:
+    """Behaviour: 13.2: they were announced before it could."""
+    world = World("base", apps=[make_app()])
+    base = sweeping(world)
+    base.apps = (*base.apps, make_searcher())
+    world.crash("base")
+    assert_is_done(world)
+
+
+def test_units_are_looked_at_when_other_apps_are_loaded() -> None:
+    world = World("base", apps=[make_app()])
+    base = sweeping(world)
+    apps = (*base.apps, make_searcher())
+    base.post(base.lives, e.Called(lambda: base.node.replace_apps(apps)))
+    assert_is_done(world)
+
+
+def test_units_are_looked_at_when_policy_permits_them() -> None:
+    world = World(DevicePlan("base", policy=REFUSES), apps=[make_app(), make_searcher()])
+    sweeping(world).set_policy(Policy.default())
+    assert_is_done(world)
+
+
+def test_units_are_looked_at_when_the_device_can_do_them_again() -> None:
+    plan = DevicePlan("base", has=("camera",), cannot={"camera": "battery.percent < 20"})
+    world = World(plan, apps=[make_app(), make_searcher("camera")])
+    world.device("base").fact("battery.percent", 10)
+    sweeping(world).fact("battery.percent", 50)
+    assert_is_done(world)
+
+
+def test_a_signal_cannot_pass_for_the_result_of_a_unit() -> None:
+    """Behaviour: 13.3, 13.4: who found what is said by the signature of its `unit` alone."""
+    base = sweeping(World("base", apps=[make_app()]))
+    with pytest.raises(UsageError, match="results of units"):
+        base.signal("it", "unit:search", {"unit": "a", "device": b"", "value": b""})

@@ -16,6 +16,10 @@ ENTRY_BYTES_MAX = 64 * KIB  # one Noise message; fits a slow contact whole
 ENTRY_PARENTS_MAX = 16
 ENTRY_RECORDS_MAX = 64
 GRANT_BYTES_MAX = 4 * KIB
+REVOCATION_BYTES_MAX = GRANT_BYTES_MAX + 512  # an operator's holds its grant
+# By operators, and as many by roots: kept for good and told to every peer that lacks some. One more is refused.
+REVOCATIONS_MAX = 1_000
+REVOCATIONS_PER_MESSAGE_MAX = 32
 ADVERT_BYTES_MAX = 8 * KIB
 GRANT_DEPTH_MAX = 5
 
@@ -191,6 +195,7 @@ CONTROL_UNREAD_BYTES_MAX = 4 * OBJECT_BYTES_MAX + 4 * MIB
 ANSWER_BYTES_MAX = CONTROL_UNREAD_BYTES_MAX  # of one line that a client reads
 CANDIDATES_SHOWN_MAX = 10  # objects named when a reference is ambiguous
 SOCKET_PATH_BYTES_MAX = 100  # Linux takes 107 (sun_path); a longer one is hashed under the runtime directory
+FLAGS_SHOWN_MAX = 100  # entries written under a withdrawn grant, in one answer; `trace` flags all
 DROPPED_SHOWN_MAX = 1_000  # items that a refinement dropped, in one answer
 QUERY_MS_MAX = 5_000
 QUERY_ROWS_MAX = 10_000
@@ -264,6 +269,7 @@ assert 3 * PROBE_BYTES_MAX + 2 * KIB < RESULT_BYTES_MAX, "three bytes stand for 
 assert PROBE_TIMEOUT_MS_DEFAULT <= PROBE_TIMEOUT_MS_MAX < PROBE_ANSWER_MS_MAX
 assert DISCOVERY_DAMP_MS < DISCOVERY_PERIOD_MS < DISCOVERY_REPEAT_MS
 assert LINKS_MAX <= LINK_EVENTS_MAX
+assert REVOCATIONS_PER_MESSAGE_MAX * REVOCATION_BYTES_MAX + 1 * KIB < MESSAGE_BYTES_MAX
 assert FACT_FIELDS_MAX < FACTS_MAX
 assert FACT_VALUE_BYTES_MAX < FACT_CONTENT_BYTES_MAX
 assert BRIDGE_WAIT_MS_FIRST < BRIDGE_WAIT_MS_MAX

@@ -10,9 +10,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..base.errors import PeerError, UsageError
 from ..base.limits import HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, PEERS_MAX
@@ -153,14 +155,16 @@ class Links:
 
     def change_membership(self, membership: Membership) -> asyncio.Task[None]:
         """Fleets or the radio changed: contacts begin anew under what holds now. The task ends when that is done."""
-        was_on, self._membership = self._membership.is_radio_on, membership
-        self._changing = self._spawn(self._change(was_on, self._changing))
+        had, self._membership = self._membership, membership
+        self._changing = self._spawn(self._change(had, self._changing))
         return self._changing
 
-    async def _change(self, was_on: bool, before: asyncio.Task[None] | None) -> None:
+    async def _change(self, had: Membership, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
-        if was_on:
+        if replace(had, revoked=self._membership.revoked) == self._membership:
+            return  # a revocation alone: the node ends the contacts that it touches, the others tell of it
+        if had.is_radio_on:
             await self.stop("radio off" if not self._membership.is_radio_on else "membership changed")
         try:
             await self.start()
@@ -171,11 +175,13 @@ class Links:
     def _identity(self) -> Identity:
         return Identity(self._key, self._channel_seed, self._membership.grants)
 
-    def _authorise(self, device: bytes, grants: tuple[bytes, ...]) -> None:
-        moment = self._clock.read()
-        if device == self._membership.device:
+    def _authorise(self, device: bytes, grants: tuple[bytes, ...], is_dialled: bool = False) -> None:
+        """Who dials us is told by the node that its grants are withdrawn; nobody is dialled for that."""
+        moment, membership = self._clock.read(), self._membership
+        if device == membership.device:
             raise PeerError("self", "that is this device")
-        check_membership(grants, device, self._membership.roots, moment.wall_ms, moment.trust)
+        roots = membership.standing_with(device) if is_dialled else membership.roots
+        check_membership(grants, device, roots, moment.wall_ms, moment.trust)
 
     # --- Listening ------------------------------------------------------------------------------------------------
 
@@ -215,7 +221,7 @@ class Links:
         """Shake hands on a connection that was dialled, and begin a session."""
         if len(self._sessions) >= PEERS_MAX:
             raise PeerError("full", f"{PEERS_MAX} peers are in contact")
-        channel = await open_channel(reader, writer, self._identity(), self._authorise, is_initiator=True)
+        channel = await open_channel(reader, writer, self._identity(), partial(self._authorise, is_dialled=True), True)
         if key in self._dialler.static:
             self._devices[key] = channel.peer
         self._begin(channel, initiated=True, key=key)

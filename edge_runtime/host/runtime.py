@@ -285,7 +285,7 @@ class Runtime:
 
     def _is_in_force(self, start: f.StartStep) -> bool:
         """Say whether a step may still run, right before it does; called from worker threads, too."""
-        return is_in_force(start, self.policy.hash, self.clock.read())
+        return is_in_force(start, self.policy.hash, self.clock.read(), self._membership().revoked)
 
     def _perform_here(self, effect: f.Effect) -> bool:
         """Perform on the node thread what needs no loop; say whether that was all."""

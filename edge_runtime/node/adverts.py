@@ -50,6 +50,8 @@ class Adverts:
         advert = verify_advert(raw)
         if advert.device == self.members.device:
             return None
+        if self.members.is_gone(advert.device):
+            raise PeerError("grant", "withdrawn")
         if advert.device != speaker and not self.members.roles_of_device(advert.device):
             roots = self.members.membership().roots
             check_membership((advert.grant,), advert.device, roots, moment.wall_ms, moment.trust)
@@ -95,6 +97,13 @@ class Adverts:
         self._known[raw] = None
         self.by_device[advert.device] = (advert, raw, life_ms)
 
+    def drop(self, device: bytes) -> None:
+        """Forget a device's advert: nothing is offered to it, and nobody is told of it."""
+        had = self.by_device.pop(device, None)
+        if had is not None:
+            self.store.run("DELETE FROM adverts WHERE device = ?", (device,))
+            self._known.pop(had[1], None)
+
     def touch(self, device: bytes, life_ms: int) -> None:
         """Remember that a device was met now: candidates met last come first."""
         had = self.by_device.get(device)
@@ -126,6 +135,7 @@ class Adverts:
             try:
                 grant = verify_grant(advert.grant)
                 is_own = grant.body.audience == advert.device and grant.body.fleet in self.members.membership().roots
+                is_own = is_own and not self.members.revocations.is_withdrawn(advert.device, (grant.body.fleet,))
                 roles: Sequence[Role] = grant.roles if is_own else ()
             except PeerError:
                 roles = ()

@@ -18,6 +18,7 @@ from .delegating import family_rows
 from .fading import Presence
 from .intake import Intake
 from .parts import Parts
+from .flags import flag_of, flags_of
 from .shelving import trigger_of
 from .spool import Live
 from .waits import describe_waits
@@ -81,6 +82,7 @@ class Answers:
             "as_of_ms": content.last_wall_ms,
             "heard_from": self.parts.adverts.name_of(history.placed[view.tip].entry.author),
             "held_by": self.held_by(live),
+            "acted_before_revocation_known": flags_of(self.parts, live),
             "signals_waiting": [item.name for item in state.untaken()],
         }  # fmt: skip
 
@@ -138,12 +140,14 @@ class Answers:
     def trace_rows(self, live: Live, entry: Entry) -> list[dict[str, Any]]:
         """The rows of one entry."""
         void = live.state.history.placed[entry.id].void
+        flag = flag_of(self.parts, live, entry)
         return [
             {
                 "entry": entry.id.hex(), "at_ms": entry.wall_ms, "age_ms": entry.age_ms,
                 "device": entry.author.hex(), "device_name": self.parts.adverts.name_of(entry.author),
                 "stage": stage_of(record.kind), "kind": kind_name(record.kind), "epoch": entry.epoch,
-                "void": void or None, "body": body_of(record),
+                "sequence": entry.sequence, "void": void or None, "body": body_of(record),
+                "acted_before_revocation_known": flag,
             }
             for record in entry.records
         ]  # fmt: skip
@@ -217,6 +221,7 @@ class Answers:
             "objects": dict(zip(STATUSES, objects, strict=True)),
             "dormant_by_reason": [{"reason": reason, "objects": count} for reason, count in reasons],
             "contacts": len(self.contacts.by_number),
+            "revoked": len(self.parts.members.revocations.revoked),
             "capabilities": sorted(self.parts.settings.capabilities),
             "bytes": {"own": own, "carried": carried, "blobs": 0, "tombstones": 0},
             "refused": dict(sorted(self.intake.refusals.items())),

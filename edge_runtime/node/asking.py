@@ -16,6 +16,7 @@ from .judgement import Judgement
 from .lookup import find_object
 from .parts import Parts
 from .requests import Requests
+from .revoking import Revoking
 from .spool import Live
 
 
@@ -32,11 +33,12 @@ class Asking:
     """Answers commands; keeps who waits for an object's end or follows its records, in memory only."""
 
     def __init__(
-        self, parts: Parts, requests: Requests, answers: Answers, capsules: Capsules, judgement: Judgement,
-        say_advert: Callable[[], None],
+        self, parts: Parts, requests: Requests, revoking: Revoking, answers: Answers, capsules: Capsules,
+        judgement: Judgement, say_advert: Callable[[], None],
     ) -> None:  # fmt: skip
         self.parts = parts
         self.requests = requests
+        self.revoking = revoking
         self.answers = answers
         self.capsules = capsules
         self.explaining = Explaining(judgement)
@@ -117,6 +119,8 @@ class Asking:
                 value = requests.join(command)
                 self.say_advert()
                 return value
+            case c.Revoke():
+                return self.revoking.revoke(command)
             case c.Radio():
                 return requests.switch_radio(command)
             case c.Export():

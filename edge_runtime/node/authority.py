@@ -25,6 +25,10 @@ from .parts import Parts
 from .spool import Live
 
 
+WITHDRAWN = "grant withdrawn"
+NOBODY: frozenset[tuple[bytes, bytes]] = frozenset()
+
+
 class Authority:
     """Asks grants and policy on behalf of the node."""
 
@@ -106,6 +110,8 @@ class Authority:
             return "creator is neither executor nor operator", 0
         members, history = self.parts.members, live.state.history
         first = history.placed[history.object].entry
+        if any(pair in members.revocations.revoked for pair in self.parts.under(live)):
+            return WITHDRAWN, 0
         own = members.grant_under(history.created.roots)
         ends = [members.expires_ms_of(first.grant, first.author)]
         ends.append(0 if own is None else members.expires_ms_of(own[0], self.parts.device))
@@ -121,11 +127,15 @@ def has_expired(expires_wall_ms: int, moment: Moment) -> bool:
     return bool(expires_wall_ms) and moment.trust > Trust.RESTORED and moment.wall_ms >= expires_wall_ms
 
 
-def is_in_force(start: StartStep, policy: bytes, moment: Moment) -> bool:
+def is_in_force(
+    start: StartStep, policy: bytes, moment: Moment, revoked: frozenset[tuple[bytes, bytes]] = NOBODY
+) -> bool:
     """Say whether the verdict under which a step was released still holds; asked right before the step runs.
 
     Args:
-        policy: hash of the policy in force now.
+        policy: hash of the policy in force now. revoked: as in `Membership`.
     """
     is_late = start.not_after_boot_ms is not None and moment.boot_ms > start.not_after_boot_ms
-    return start.policy == policy and not is_late and not has_expired(start.expires_wall_ms, moment)
+    if start.policy != policy or is_late or has_expired(start.expires_wall_ms, moment):
+        return False
+    return not any(pair in revoked for pair in start.under)

@@ -199,6 +199,13 @@ class Join(Base, frozen=True, tag="join"):
     file: Annotated[str, Meta(min_length=2, max_length=64 * 1024)]
 
 
+class Revoke(Base, frozen=True, tag="revoke"):
+    """Withdraw a device's grants, or with `from_sequence` declare it compromised from there on. An operator's word."""
+
+    device: DeviceText
+    from_sequence: Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | None = None
+
+
 class Radio(Base, frozen=True, tag="radio"):
     """Transmit nothing at all (`off`), or speak again; survives a restart."""
 
@@ -245,6 +252,7 @@ Command: TypeAlias = (
     | FleetShow
     | Grant
     | Join
+    | Revoke
     | Radio
     | Export
     | Import

@@ -14,10 +14,13 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from ..base.errors import PeerError
-from ..base.limits import CONTACT_INFLIGHT_BYTES_MAX, HEADS_PER_MESSAGE_MAX, HEADS_TOLD_MAX, KNOWN_HEADS_MAX
+from ..base.limits import (
+    CONTACT_INFLIGHT_BYTES_MAX, HEADS_PER_MESSAGE_MAX, HEADS_TOLD_MAX, KNOWN_HEADS_MAX,
+)  # fmt: skip
 from ..base.units import KIB
 from ..objects.entries import Entry
 from ..objects.grants import check_membership
+from ..objects.revocations import Revocation
 from .effects import Close, Note, Send, Stage
 from .events import ContactEnded, ContactOpened, Drained, Heard
 from .fading import Presence, Pulse
@@ -27,6 +30,7 @@ from .messages import Denied, Entries, Head, Heads, Hello, Message, Refuse, Want
 from .parts import Parts
 from .reconcile import Reconciler, haves
 from .spool import Live
+from .telling import Telling
 
 # One message of entries: large enough to fill frames, small enough that a cut loses little.
 BATCH_BYTES = 48 * KIB
@@ -56,6 +60,8 @@ class Contact(Struct):
     known: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     asked: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     pulse: Pulse = field(default_factory=Pulse)
+    told_digest: bytes = b""  # of revocations
+    has_told_revocations: bool = False
 
 
 class Contacts:
@@ -67,6 +73,7 @@ class Contacts:
         self._denied: tuple[str, ...] = ()  # what peers were told of last
         self.reconciler = reconciler
         self.by_number: dict[int, Contact] = {}
+        self.telling = Telling(parts)
 
     def devices(self) -> tuple[bytes, ...]:
         """Return the devices in contact now, by id."""
@@ -96,13 +103,17 @@ class Contacts:
         except PeerError as error:
             self.parts.effects.append(Close(event.contact, str(error)))
             return None
+        shared = sorted(dict.fromkeys(grant.body.fleet for grant in grants))
+        roots = self.telling.standing(event.device, shared)
+        if not roots:
+            self.telling.send_away(event.contact, shared)
+            return None
         for grant in grants:
             self.parts.members.keep_grant(grant.raw)
         cursor = self.parts.store.run(
             "INSERT INTO contacts (device, link, address, start_ms, start_wall_ms) VALUES (?, ?, ?, ?, ?)",
             (event.device, event.link, event.address, life_ms, moment.wall_ms),
         )
-        roots = tuple(sorted(dict.fromkeys(grant.body.fleet for grant in grants)))
         contact = Contact(
             event.contact, event.device, roots, cursor.lastrowid or 0, event.link, event.address, life_ms
         )
@@ -112,7 +123,7 @@ class Contacts:
         hello = Hello(own.name, moment.wall_ms, int(moment.trust), contact.own_digest, objects)
         self._denied = self.capacity.in_force()
         denied = [Denied(self._denied)] if self._denied else []
-        self._send(contact, [hello, *denied, *self._adverts()])
+        self._send(contact, [hello, *self.telling.first(contact), *denied, *self._adverts()])
         self._note(contact, "opened")
         return contact
 
@@ -120,6 +131,7 @@ class Contacts:
         """Forget a contact; its row keeps what it was."""
         contact = self.by_number.pop(event.contact, None)
         if contact is None:
+            self.telling.leaving.pop(event.contact, None)
             return None
         self.parts.store.run(
             "UPDATE contacts SET end_ms = ?, bytes_in = ?, bytes_out = ?, reason = ? WHERE n = ?",
@@ -152,6 +164,22 @@ class Contacts:
         for contact in self.by_number.values():
             if contact.number != but and raws:
                 self._send(contact, [AdvertsMessage(tuple(raws[:ADVERTS_PER_MESSAGE]))])
+
+    # --- Revocations ------------------------------------------------------------------------------------------
+
+    def hear_revocations(self, contact: Contact, digest: bytes) -> None:
+        """After a peer's were taken in: tell it what it may lack."""
+        self._send(contact, self.telling.after(contact, digest))
+
+    def tell_revocations(self, found: Sequence[Revocation], but: int = -1) -> None:
+        """Tell all contacts but one of revocations that are new here."""
+        for contact in self.by_number.values():
+            if contact.number != but:
+                self._send(contact, self.telling.news(contact, found))
+
+    def to_send_away(self) -> list[Contact]:
+        """Begin the end of contacts that no fleet permits any more; return them, to be ended here at once."""
+        return [contact for contact in self.by_number.values() if self.telling.sends_away(contact)]
 
     # --- Hearing ----------------------------------------------------------------------------------------------
 
@@ -196,6 +224,7 @@ class Contacts:
 
     def hear_drained(self, event: Drained) -> None:
         """The channel took bytes: send more."""
+        self.telling.hear_drained(event)
         contact = self.by_number.get(event.contact)
         if contact is not None:
             contact.inflight_bytes = max(0, contact.inflight_bytes - event.bytes_size)
@@ -311,6 +340,8 @@ class Contacts:
         contact.known[object_id] = heads
 
     def _send(self, contact: Contact, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
         encoded = tuple(encode_message(message) for message in messages)
         size = sum(len(data) for data in encoded)
         contact.inflight_bytes += size

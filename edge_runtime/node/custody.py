@@ -52,6 +52,11 @@ class Custody:
             self._consider(live, offered, age_ms)
         elif view.holder == self.parts.device and age_ms >= offered.expires_age_ms:
             self.withdraw(live, "the offer expired", age_ms)
+        elif view.holder == self.parts.device and self._is_withdrawn(live, offered.to):
+            self.withdraw(live, "its grant was withdrawn", age_ms)
+
+    def _is_withdrawn(self, live: Live, device: bytes) -> bool:
+        return self.parts.members.revocations.is_withdrawn(device, live.state.history.created.roots)
 
     def standing_offer(self, live: Live) -> b.OfferedClear:
         """Return the offer with which the ruling tip ends; only for a frozen view."""
@@ -128,7 +133,7 @@ class Custody:
         if state.content.is_withheld:
             return Refusal.UNINTELLIGIBLE
         found = self.parts.members.grant_under(state.history.created.roots)
-        if found is None or not may_append(found[1], Kind.ACCEPTED):
+        if found is None or not may_append(found[1], Kind.ACCEPTED) or self._is_withdrawn(live, self.parts.device):
             return Refusal.POLICY
         if not state.history.may_hold(self.parts.device):
             return Refusal.POLICY

@@ -13,6 +13,7 @@ from .custody import Custody
 from .intake import Intake
 from .judgement import Judgement
 from .parts import Parts
+from .revoking import Revoking
 from .spool import Live
 from .store import Quarantined
 from .surroundings import say_contacts
@@ -23,7 +24,7 @@ class Hearing:
 
     def __init__(
         self, parts: Parts, contacts: Contacts, intake: Intake, custody: Custody, judgement: Judgement,
-        go_on: Callable[[Live], None],
+        revoking: Revoking, go_on: Callable[[Live], None],
     ) -> None:  # fmt: skip
         self.parts = parts
         self.contacts = contacts
@@ -31,6 +32,7 @@ class Hearing:
         self.custody = custody
         self.judgement = judgement
         self.go_on = go_on
+        self.revoking = revoking
 
     def open_contact(self, event: e.ContactOpened) -> None:
         """A contact begins; what waits for the peer is looked at."""
@@ -85,6 +87,8 @@ class Hearing:
             case m.Denied(subjects):
                 self.contacts.capacity.hear(contact.device, subjects)
                 self._wake_peer(contact.device)
+            case m.Revocations():
+                self.revoking.hear(contact, event.message)
             case _:
                 assert_never(event.message)
 

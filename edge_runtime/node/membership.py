@@ -11,11 +11,15 @@ from ..base.limits import SEQUENCE_BLOCK
 from ..base.moment import Moment
 from ..objects.grants import Grant, MembershipFile, Role, check_membership, issue_grant, verify_grant
 from ..objects.keys import SigningKey
+from ..objects.revocations import Revocation, Revocations, issue_revocation, verify_revocation
 from .store import Store
 
 
 class Membership(Struct, frozen=True):
-    """What the host needs for links. `roots`: keys trusted here; `grants`: own ones, to be presented."""
+    """What the host needs for links. `roots`: keys trusted here; `grants`: own ones, to be presented.
+
+    `revoked`: pairs of fleet and device whose grants are withdrawn.
+    """
 
     device: bytes
     name: str
@@ -23,6 +27,14 @@ class Membership(Struct, frozen=True):
     fleets: tuple[tuple[str, bytes], ...]
     grants: tuple[bytes, ...]
     is_radio_on: bool
+    revoked: frozenset[tuple[bytes, bytes]] = frozenset()
+
+    def standing_with(self, device: bytes) -> tuple[bytes, ...]:
+        """Return the roots of the fleets in which neither this device's grants nor that one's are withdrawn."""
+        return tuple(
+            root for root in self.roots
+            if (root, device) not in self.revoked and (root, self.device) not in self.revoked
+        )  # fmt: skip
 
 
 class Members:
@@ -56,6 +68,9 @@ class Members:
         """Read the fleets from the store (after a rollback, too)."""
         rows = self.store.run("SELECT root, name, own_grant FROM fleets ORDER BY n DESC").fetchall()
         self.fleets = [(bytes(root), str(name), bytes(grant)) for root, name, grant in rows]
+        kept = self.store.run("SELECT raw, heard_ms FROM revocations").fetchall()
+        self.revocations = Revocations()
+        self.revocations.add([(verify_revocation(bytes(raw)), heard_ms) for raw, heard_ms in kept])
         self._roles.clear()
         self._root_of.clear()
         self._expires_ms.clear()
@@ -66,6 +81,7 @@ class Members:
         return Membership(
             self.device, self.name, tuple(root for root, _, _ in self.fleets),
             tuple((name, root) for root, name, _ in self.fleets), grants, self.is_radio_on,
+            self.revocations.revoked,
         )  # fmt: skip
 
     @property
@@ -84,9 +100,12 @@ class Members:
         return self.fleets[0]
 
     def grant_under(self, roots: Sequence[bytes]) -> tuple[bytes, tuple[Role, ...]] | None:
-        """Return (grant id, roles) under which this device may write into an object of these roots."""
+        """Return (grant id, roles) under which this device may write into an object of these roots.
+
+        None also where it is declared compromised: what it wrote would be void.
+        """
         for root, _, grant in self.fleets:
-            if root in roots:
+            if root in roots and not self.revocations.is_compromised(root, self.device):
                 return grant, self.roles_of(grant, self.device, roots) or ()
         return None
 
@@ -159,7 +178,9 @@ class Members:
         for (raw,) in self.store.run("SELECT raw FROM grants").fetchall():
             if device in bytes(raw):  # cheaper than its signature, for those of others
                 grant = verify_grant(bytes(raw))
-                if grant.body.audience == device and grant.body.fleet in roots:
+                if grant.body.audience == device and grant.body.fleet in roots and not self.revocations.is_withdrawn(
+                    device, (grant.body.fleet,)
+                ):
                     found.update(dict.fromkeys(grant.roles))
         return tuple(found)
 
@@ -211,6 +232,53 @@ class Members:
         raise UsageError(
             "No fleet's root key is on this device. Run `grant` where `fleet create` was run.", Exit.REFUSED
         )
+
+    # --- Revocations ----------------------------------------------------------------------------------------------
+
+    def is_gone(self, device: bytes) -> bool:
+        """Say whether a device is a member of none of our fleets any more, for its grants were withdrawn."""
+        roots = [root for root, _, _ in self.fleets]
+        return self.revocations.is_withdrawn(device, roots) and not self.roles_of_device(device)
+
+    def revoke(self, device: bytes, from_sequence: int | None, moment: Moment) -> list[Revocation]:
+        """Sign revocations of a device in the fleets where this device may; with a root key where it is here.
+
+        Raises:
+            UsageError: it may in none.
+        """
+        may = [fleet for fleet in self.fleets if self._may_revoke(fleet[0], fleet[2])]
+        if not may:
+            raise UsageError(
+                "Only an operator of the fleet revokes. Run `revoke` on one, or where `fleet create` was run.",
+                Exit.REFUSED,
+            )
+        rows = [bytes(raw) for (raw,) in self.store.run("SELECT raw FROM grants")]
+        granted = [verify_grant(raw).body for raw in rows if device in raw]
+        fleets = {body.fleet: None for body in granted if body.audience == device}
+        found: list[Revocation] = []
+        for root, _, own_grant in [fleet for fleet in may if fleet[0] in fleets] or may[:1]:
+            key = self.root_keys.get(root)
+            grant = b"" if key is not None else self.grant_bytes(own_grant)
+            sequence = self.take_sequence()
+            found.append(issue_revocation(key or self.key, grant, root, device, from_sequence, sequence, moment))
+        return found
+
+    def _may_revoke(self, root: bytes, own_grant: bytes) -> bool:
+        if root in self.root_keys:
+            return True
+        roles = self.roles_of(own_grant, self.device, (root,)) or ()
+        return Role.OPERATOR in roles and not self.revocations.is_withdrawn(self.device, (root,))
+
+    def keep_revocation(self, revocation: Revocation, life_ms: int) -> None:
+        """Store a revocation that is not here yet.
+
+        Raises:
+            PeerError: `fleet`: of none of ours; `revocations`: there are too many.
+        """
+        if revocation.body.fleet not in [root for root, _, _ in self.fleets]:
+            raise PeerError("fleet", "a revocation of none of this device's fleets")
+        self.revocations.add([(revocation, life_ms)])
+        self.store.run("INSERT INTO revocations VALUES (?, ?, ?)", (revocation.id, revocation.raw, life_ms))
 
     # --- Sequence -------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ from ..base.limits import (
     INTEGER_MAX,
     LIST_ITEMS_MAX,
     NAME_BYTES_MAX,
+    REVOCATION_BYTES_MAX,
+    REVOCATIONS_PER_MESSAGE_MAX,
 )
 from ..objects.codec import decode as decode_cbor
 from ..objects.codec import encode as encode_cbor
@@ -109,7 +111,17 @@ class Denied(Wire, frozen=True, tag=7):
     ]
 
 
-Message: TypeAlias = Hello | Adverts | Heads | Want | Entries | Refuse | Denied
+class Revocations(Wire, frozen=True, tag=8):
+    """Signed revocations of the shared fleets, or none of them; `digest` is of all that this side holds."""
+
+    digest: Hash
+    items: Annotated[
+        tuple[Annotated[bytes, Meta(max_length=REVOCATION_BYTES_MAX)], ...],
+        Meta(max_length=REVOCATIONS_PER_MESSAGE_MAX),
+    ]
+
+
+Message: TypeAlias = Hello | Adverts | Heads | Want | Entries | Refuse | Denied | Revocations
 
 
 def encode_message(message: Message) -> bytes:

@@ -49,6 +49,7 @@ from .polls import Polls
 from .reconcile import Reconciler
 from .requests import Requests
 from .results import Results
+from .revoking import Revoking
 from .shelving import ADVICE_TOPIC, PROBING_TOPIC, UNITS_TOPIC, Shelving
 from .spool import Flight, Live, Spool
 from .store import Quarantined, Store
@@ -103,8 +104,11 @@ class Node:
         self.swarming = Swarming(parts, self.judgement, go_on)
         self.capsules = Capsules(parts, self.intake, go_on)
         requests = Requests(parts, self.custody, self.answers, go_on)
-        self.asking = Asking(parts, requests, self.answers, self.capsules, self.judgement, self._say_advert)
-        self.hearing = Hearing(parts, self.contacts, self.intake, self.custody, self.judgement, go_on)
+        revoking = Revoking(
+            parts, self.contacts, self.intake, self.shelving, lambda event: self.hearing.end_contact(event)
+        )
+        self.asking = Asking(parts, requests, revoking, self.answers, self.capsules, self.judgement, self._say_advert)
+        self.hearing = Hearing(parts, self.contacts, self.intake, self.custody, self.judgement, revoking, go_on)
         if timeline.gap_is_unknown:
             store.run("UPDATE objects SET age_is_exact = 0")
         if store.is_derived_missing():

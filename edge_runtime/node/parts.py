@@ -121,6 +121,17 @@ class Parts(Struct):
         """Say whether an operator holds this object or this device: no new effects then."""
         return live.state.holding == 0 or bool(self.store.get_meta("held", 0))
 
+    def may_write(self, live: Live) -> bool:
+        """Say whether what this device writes into an object counts: not where it is declared compromised."""
+        return not any(self.members.revocations.is_compromised(root, self.device)
+                       for root in live.state.history.created.roots)  # fmt: skip
+
+    def under(self, live: Live) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the pairs of fleet and device on whose grants an effect in an object rests: its maker's and ours."""
+        history = live.state.history
+        maker = history.placed[history.object].entry.author
+        return tuple((root, device) for root in history.created.roots for device in (maker, self.device))
+
     def take_in(self, live: Live, entry: Entry) -> None:
         """Note an entry that was stored in this event; if the object has ended with it, who waits for that wakes."""
         self.appended.append((live, entry))

@@ -70,6 +70,13 @@ CREATE TABLE IF NOT EXISTS happened (
 ) WITHOUT ROWID;
 """
 
+# Made when the store is opened, where there is none yet; `heard_ms` on the life clock.
+REVOCATIONS = """
+CREATE TABLE IF NOT EXISTS revocations (
+    id BLOB PRIMARY KEY, raw BLOB NOT NULL, heard_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
 # `shelf` is one row an object: what `ls`, the alarm, the wake index and reconciliation need without its history.
 DERIVED = """
 CREATE TABLE shelf (

@@ -61,6 +61,8 @@ class Shelving:
             return ShelfRow("ended", content.finish.end.name.lower(), None, ())
         if view.holder != self.parts.device:
             return ShelfRow("dormant", f"custody with {self.parts.adverts.name_of(view.holder)}", None, ())
+        if not self.parts.may_write(live):
+            return ShelfRow("dormant", "this device is declared compromised", None, ())  # it can do nothing about it
         if live.parked:
             return ShelfRow("dormant", live.parked, self._lifetime_ms(live), ())
         if view.is_frozen:

@@ -195,7 +195,7 @@ class Spool:
                 roots = state.history.created.roots if state is not None else roots_of_first(entry)
                 roles = self.members.roles_of(entry.grant, entry.author, roots) or ()
                 if state is None:
-                    state = ObjectState(entry, roles)
+                    state = ObjectState(entry, roles, self.members.revocations.void_from(roots))
                 else:
                     state.add(entry, roles)
             except PeerError as error:
@@ -214,7 +214,8 @@ class Spool:
         row = cursor.lastrowid
         assert row is not None
         self.store.run("INSERT INTO entries VALUES (?, 0, ?, ?)", (row, first.id, first.raw))
-        live = Live(row, ObjectState(first, roles), offset_ms, age_is_exact, shelved=Shelved((), ()))
+        state = ObjectState(first, roles, self.members.revocations.void_from(roots_of_first(first)))
+        live = Live(row, state, offset_ms, age_is_exact, shelved=Shelved((), ()))
         self.changed[live.object] = None
         self._remember(live)
         return live

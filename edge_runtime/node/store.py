@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..base.errors import EdgeError, Exit, UsageError
-from .schema import DERIVED, DERIVED_TABLES, FAMILIES, HAPPENED, PACING, SCHEMA_VERSION, SOURCE, UPGRADES, VIEWS
+from .schema import (
+    DERIVED, DERIVED_TABLES, FAMILIES, HAPPENED, PACING, REVOCATIONS, SCHEMA_VERSION, SOURCE, UPGRADES, VIEWS,
+)  # fmt: skip
 
 
 class StoreFailed(EdgeError):
@@ -67,6 +69,7 @@ class Store:
                 connection.executescript(f"BEGIN; {UPGRADES[older]} PRAGMA user_version = {older + 1}; COMMIT;")
             connection.execute(HAPPENED)
             connection.execute(FAMILIES)
+            connection.execute(REVOCATIONS)
         except sqlite3.DatabaseError as error:
             raise UsageError(
                 f"The spool cannot be opened: {error}. If the file was damaged, move spool.db aside and start again; "

@@ -134,6 +134,7 @@ class Swarming:
             StartStep(
                 live.object, path, attempt, 1, work.name, permitted.function, permitted.arguments,
                 permitted.result_type, permitted.timeout_ms, verdict.policy, verdict.expires_wall_ms,
+                under=self.parts.under(live),
             )
         )  # fmt: skip
         self.parts.note(Stage.JUDGED, live, action="execution", path=path)

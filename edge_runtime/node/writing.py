@@ -46,7 +46,8 @@ class Pen:
             UsageError: this device's role in the fleet does not permit making objects.
         """
         found = self.members.grant_under(clear.roots)
-        assert found is not None, "the roots of a new object are this device's fleets"
+        if found is None:
+            raise UsageError("This device is declared compromised: it may not make objects.", Exit.REFUSED)
         grant, roles = found
         if not may_append(roles, Kind.CREATED):
             names = ", ".join(role.value for role in roles)

@@ -1,4 +1,4 @@
-"""COSE_Sign1 with EdDSA over Ed25519: what entries, grants and adverts are signed as.
+"""COSE_Sign1 with EdDSA over Ed25519: what entries, grants, adverts and revocations are signed as.
 
 Untagged four-item array `[protected, {}, payload, signature]`; the context string goes into `external_aad`, so a
 signature of one purpose never counts for another. Any COSE library can check it (`tests/interop`).
@@ -18,6 +18,7 @@ PROTECTED = bytes.fromhex("a10127")
 ENTRY_AAD = b"edge-runtime/1"
 GRANT_AAD = b"edge-runtime/1/grant"
 ADVERT_AAD = b"edge-runtime/1/advert"
+REVOCATION_AAD = b"edge-runtime/1/revocation"
 
 
 def _to_be_signed(aad: bytes, payload: bytes) -> bytes:

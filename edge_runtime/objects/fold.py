@@ -9,7 +9,7 @@ Source: `docs/format.md` (State); design after event sourcing, with the order ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from . import bodies as b
 from .advice import Advised, read_advised
@@ -20,7 +20,7 @@ from .content import Content, Denial, Dormancy, Finish, Input
 from .entries import Entry
 from .gated import UNKNOWN_PREFIX, unknown_name
 from .grants import Role
-from .history import History, Placed
+from .history import NOBODY, History, Placed
 from .incapacity import Incapacities
 from .intents import lineage_by_name, lineage_of_child
 from .kinds import Kind
@@ -50,9 +50,9 @@ class ObjectState:
         invalid: fingerprints of calls that were found invalid, on whichever branch: they never run again.
     """
 
-    def __init__(self, first: Entry, roles: Sequence[Role]) -> None:
+    def __init__(self, first: Entry, roles: Sequence[Role], void_from: Mapping[bytes, int] = NOBODY) -> None:
         """Fold an object's first entry; see `History`."""
-        self.history = History(first, roles)
+        self.history = History(first, roles, void_from)
         self.object = first.id
         self.content = Content()
         self.inputs: list[Input] = []

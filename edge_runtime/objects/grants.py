@@ -76,7 +76,7 @@ def issue_grant(
     """Sign a membership grant for a device under a fleet's root key."""
     words = tuple(role.value for role in roles)
     body = GrantBody(root.public, audience, words, root.public, wall_ms, replaces=replaces)
-    raw = sign1(root, GRANT_AAD, _spell(body))
+    raw = sign1(root, GRANT_AAD, spell_map(body))
     return Grant(hash256(raw), body, raw)
 
 
@@ -89,8 +89,8 @@ def verify_grant(raw: bytes) -> Grant:
     if len(raw) > GRANT_BYTES_MAX:
         raise PeerError("oversize", f"a grant is at most {GRANT_BYTES_MAX} bytes")
     payload, signature = split1(raw)
-    body: GrantBody = _convert(payload, GrantBody, "grant")
-    if _spell(body) != payload:
+    body: GrantBody = read_map(payload, GrantBody, "grant")
+    if spell_map(body) != payload:
         raise PeerError("grant", "a field that is empty or 0 is spelled out")
     check1(body.issuer, GRANT_AAD, payload, signature)
     if body.operations or body.resources or body.max_age_ms:
@@ -204,7 +204,7 @@ class Advert(Struct, frozen=True, forbid_unknown_fields=True):
 
 def sign_advert(key: SigningKey, advert: Advert) -> bytes:
     """Return the signed bytes of one's own advert."""
-    return sign1(key, ADVERT_AAD, _spell(advert))
+    return sign1(key, ADVERT_AAD, spell_map(advert))
 
 
 def verify_advert(raw: bytes) -> Advert:
@@ -216,16 +216,22 @@ def verify_advert(raw: bytes) -> Advert:
     if len(raw) > ADVERT_BYTES_MAX:
         raise PeerError("oversize", f"an advert is at most {ADVERT_BYTES_MAX} bytes")
     payload, signature = split1(raw)
-    advert: Advert = _convert(payload, Advert, "advert")
+    advert: Advert = read_map(payload, Advert, "advert")
     check1(advert.device, ADVERT_AAD, payload, signature)
     return advert
 
 
-def _spell(body: Struct) -> bytes:
+def spell_map(body: Struct) -> bytes:
+    """Return the canonical CBOR of a signed map; of fields that may be left out the default ones are."""
     return encode(msgspec.to_builtins(body, builtin_types=(bytes,)))
 
 
-def _convert(payload: bytes, shape: Any, reason: str) -> Any:
+def read_map(payload: bytes, shape: Any, reason: str) -> Any:
+    """Return the Struct of a signed map's payload.
+
+    Raises:
+        PeerError: `encoding`, or `reason`: it is another map.
+    """
     try:
         return msgspec.convert(decode(payload), shape, builtin_types=(bytes,))
     except msgspec.ValidationError as error:

@@ -15,7 +15,7 @@ Byzantine fault tolerant".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -26,6 +26,9 @@ from .grants import Role, may_append
 from .kinds import Kind
 from .records import read_clear, read_sealed
 from .value_check import check_values
+
+
+NOBODY: Mapping[bytes, int] = {}
 
 
 class View(Struct, frozen=True):
@@ -69,13 +72,16 @@ class History:
     Entries are added parents first; the caller keeps an entry aside while a parent is missing.
     """
 
-    def __init__(self, first: Entry, roles: Sequence[Role]) -> None:
+    def __init__(self, first: Entry, roles: Sequence[Role], void_from: Mapping[bytes, int] = NOBODY) -> None:
         """Begin with the object's first entry.
 
         Args:
             first: an entry whose first record is `created` (`verify` has checked that).
             roles: what its grant lets its author be.
+            void_from: compromised device -> sequence from which on its entries are void. Another such map is another
+                history of the same entries: it is begun anew.
         """
+        self.void_from = void_from
         clear = read_clear(first.records[0])
         assert isinstance(clear, b.CreatedClear)
         self.created = clear
@@ -239,23 +245,29 @@ class History:
         """Return why nobody may turn an object that was begun so, or nothing."""
         kinds = [record.kind for record in first.records]
         return (
-            self._reason_of_roles(first, roles)
+            self._reason_of_author(first)
+            or self._reason_of_roles(first, roles)
             or self._reason_of_places(kinds)
             or self._reason_of_offer(first, 0)
             or self._reason_not_sealed(first)
         )
 
     def _find_void(self, entry: Entry, view: View, roles: Sequence[Role], height: int) -> str:
-        """Return why an entry has no effect, or nothing. Only its past and its grant count."""
+        """Return why an entry has no effect, or nothing. Only its past, its grant and revocations count."""
         if self.placed[self.object].void:
             return "the first entry is void"
         if entry.height != height:
             return "height"
         return (
-            self._reason_of_roles(entry, roles)
+            self._reason_of_author(entry)
+            or self._reason_of_roles(entry, roles)
             or (self._reason_of_input(entry) if entry.is_input else self._reason_of_turn(entry, view, roles))
             or self._reason_not_sealed(entry)
         )
+
+    def _reason_of_author(self, entry: Entry) -> str:
+        is_void = entry.author in self.void_from and entry.sequence >= self.void_from[entry.author]
+        return "author compromised" if is_void else ""
 
     @staticmethod
     def _reason_of_roles(entry: Entry, roles: Sequence[Role]) -> str:

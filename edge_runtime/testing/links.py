@@ -69,10 +69,15 @@ class Links:
                 self._close(link, reason)
 
     def hang_up(self, device: Device, effect: Close) -> None:
-        """End one contact because a side wants to; it is opened again later."""
+        """End one contact because a side wants to, after what it said before; it is opened again later."""
         link = self._by_contact.get((device.name, effect.contact))
         if link is not None:
-            self._hang_up(link, effect.reason)
+            at_ms = max(self._timetable.now_ms, link.free_ms[device.name]) + link.latency_ms
+            self._timetable.at(at_ms, partial(self._say_goodbye, link, link.generation, effect.reason))
+
+    def _say_goodbye(self, link: _Link, generation: int, reason: str) -> None:
+        if link.generation == generation:
+            self._hang_up(link, reason)
 
     def _open(self, link: _Link) -> None:
         if link.is_open or not link.is_up or not all(end.is_up for end in link.ends):
@@ -80,6 +85,8 @@ class Links:
         memberships = [end.node.membership() for end in link.ends]
         if not all(membership.is_radio_on for membership in memberships):
             return
+        if not any(membership.standing_with(end.key.public) for membership, end in zip(memberships, link.ends[::-1])):
+            return  # neither would dial: one's grants are withdrawn, and both know
         link.is_open = True
         link.generation += 1
         for end, peer in (link.ends, link.ends[::-1]):

@@ -12,6 +12,7 @@ a line `----`, and what happened: one line for each device and object, its stage
     signal A OBJECT NAME VALUE | fact A NAME VALUE | raise A EVENT | hand A OBJECT TO
     clock A -3h [TRUST]        by how much its wall clock is wrong from now on
     hold|release|cancel|resume|claim A OBJECT | hold|release A
+    revoke A B [SEQUENCE]      A withdraws the grants of device B, or says that it is compromised from there on
     policy A EFFECT [CONDITION], NAME: EFFECT [CONDITION]   rules in order, named rule 1, …; from now on
     The children that a submission makes are called NAME/SLOT.
     show A OBJECT | did        who has custody and how it stands; how often each step was done
@@ -187,6 +188,9 @@ class Theatre:
                 case "clock", [shift, *trust]:
                     shift_ms = duration_ms(shift.removeprefix("-")) * (-1 if shift.startswith("-") else 1)
                     self.world.set_clock(device.name, shift_ms=shift_ms, trust=Trust[trust[0]] if trust else None)
+                case "revoke", [other, *sequence]:
+                    key = self.world.device(other).key.public.hex()
+                    device.ask(c.Revoke(key, int(sequence[0]) if sequence else None))
                 case "hand", [name, to]:
                     device.ask(c.Hand(to, name))
                 case "hold", []:
@@ -226,8 +230,9 @@ class Theatre:
         if shown["end"]:
             how = f"{shown['end']} {json.dumps(shown['result'] or shown['error'])}"
         called = self.names.get(bytes.fromhex(shown["object"]), name)
-        line = f"{device.name} {called} is {shown['status']} with {shown['custodian_name']}: {how}"
-        self.extra.append(line.rstrip(": "))
+        line = f"{device.name} {called} is {shown['status']} with {shown['custodian_name']}: {how}".rstrip(": ")
+        flagged = len(shown["acted_before_revocation_known"])
+        self.extra.append(f"{line} ({flagged} acted before revocation known)" if flagged else line)
 
     # --- What happened --------------------------------------------------------------------------------------------
 

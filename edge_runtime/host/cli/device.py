@@ -90,6 +90,12 @@ def join(options: Namespace) -> int:
     return say(options, "join", ask_or_open(options, "join", file=data.hex()))
 
 
+def revoke(options: Namespace) -> int:
+    """Withdraw a device's grants, or declare it compromised from a sequence on."""
+    value = ask_or_open(options, "revoke", device=options.device, from_sequence=options.from_sequence)
+    return say(options, "revoke", value)
+
+
 def radio(options: Namespace) -> int:
     """Transmit nothing at all, or speak again."""
     return say(options, "radio", ask_or_open(options, "radio", on=options.switch == "on"))
@@ -147,6 +153,7 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "peers": _plain("peers"),
     "query": query,
     "radio": radio,
+    "revoke": revoke,
     "run": run,
     "status": _plain("status"),
 }

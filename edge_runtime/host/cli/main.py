@@ -38,6 +38,7 @@ PLACES: dict[str, str] = {
     "radio": "device",
     "release": "objects",
     "resume": "objects",
+    "revoke": "device",
     "run": "device",
     "show": "objects",
     "signal": "objects",

@@ -215,6 +215,16 @@ def _add_device(commands: Any) -> None:
     sub.add_argument("-o", "--output", required=True, metavar="FILE")
     sub.add_argument("--replaces", default="", metavar="OLD", help="device whose name it takes over")
     sub = _command(
+        commands, "revoke", "withdraw a device's grants, for good",
+        "An operator's word, told on at each contact: no contact with it, no effects under its grants. Next: `claim` "
+        "what it held.",
+    )  # fmt: skip
+    sub.add_argument("device", metavar="DEVICE", help="its name, id, or id prefix")
+    sub.add_argument(
+        "--from", dest="from_sequence", type=int, metavar="SEQUENCE",
+        help="it is compromised: what it wrote with this sequence or a higher one is void",
+    )  # fmt: skip
+    sub = _command(
         commands, "radio", "transmit nothing at all, or speak again",
         "Off: no discovery, no answers, no contacts; survives a restart. Objects here go on.",
     )  # fmt: skip

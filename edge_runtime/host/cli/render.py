@@ -239,6 +239,15 @@ def _render_join(value: dict[str, Any]) -> str:
     return f"Joined {value.get('name') or value['fleet']} as {', '.join(value['roles'])}.\nNext: `edge-runtime peers`."
 
 
+def _render_revoke(value: dict[str, Any]) -> str:
+    what = "Its grants are withdrawn." if value["from_sequence"] is None else (
+        f"It is compromised: what it wrote from sequence {value['from_sequence']} on is void."
+    )  # fmt: skip
+    held = value["objects_held"]
+    after = f"\nIt holds {_count(held, 'object', 'objects')}. Next: `edge-runtime claim OBJECT`." if held else ""
+    return f"Revoked {value['name']} ({value['device'][:16]}). {what}\nDevices hear of it at their next contact.{after}"
+
+
 def _render_radio(value: dict[str, Any]) -> str:
     return "The radio speaks." if value["radio"] == "on" else "The radio is silent until `edge-runtime radio on`."
 
@@ -314,6 +323,7 @@ RENDERERS: dict[str, Callable[[Any], str]] = {
     "policy": _render_policy,
     "query": _render_query,
     "radio": _render_radio,
+    "revoke": _render_revoke,
     "release": _render_reached,
     "resume": _render_reached,
     "show": _render_object,

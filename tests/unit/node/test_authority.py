@@ -16,7 +16,7 @@ from edge_runtime.node import commands as c
 from edge_runtime.node.authority import has_expired, is_in_force
 from edge_runtime.node.effects import StartStep, Turn
 from edge_runtime.objects.grants import Grant, GrantBody, MembershipFile, Role, issue_grant, verify_grant
-from edge_runtime.objects.grants import _spell as spell_grant
+from edge_runtime.objects.grants import spell_map as spell_grant
 from edge_runtime.objects.cose import GRANT_AAD, sign1
 from edge_runtime.objects.keys import SigningKey
 from edge_runtime.testing import Device, DevicePlan, World

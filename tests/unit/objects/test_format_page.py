@@ -17,17 +17,18 @@ from edge_runtime.judge.outcomes import Outcome
 from edge_runtime.node import messages as m
 from edge_runtime.objects import bodies as b
 from edge_runtime.objects.capsule import FORMAT_NAME, Header
-from edge_runtime.objects.cose import ADVERT_AAD, ENTRY_AAD, GRANT_AAD, PROTECTED
+from edge_runtime.objects.cose import ADVERT_AAD, ENTRY_AAD, GRANT_AAD, PROTECTED, REVOCATION_AAD
 from edge_runtime.objects.entries import FORMAT_VERSION
 from edge_runtime.objects.grants import Advert, GrantBody, Role
 from edge_runtime.objects.history import History
 from edge_runtime.objects.kinds import INPUT_FIRST, INPUT_LAST, TURN_FIRST, TURN_LAST, Kind, is_input
 from edge_runtime.objects.records import SHAPES
+from edge_runtime.objects.revocations import RevocationBody, Revoked
 from tests.support.histories import fold, random_history
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "format.md").read_text()
 WORDS = " ".join(PAGE.split())
-MESSAGES = (m.Hello, m.Adverts, m.Heads, m.Want, m.Entries, m.Refuse, m.Denied)
+MESSAGES = (m.Hello, m.Adverts, m.Heads, m.Want, m.Entries, m.Refuse, m.Denied, m.Revocations)
 
 
 def extent(least: int | None, most: int | None) -> str:
@@ -107,7 +108,7 @@ def test_the_table_of_messages_is_that_of_the_code_row_by_row() -> None:
 
 @pytest.mark.parametrize(
     ("title", "shape"),
-    [("Grants and adverts", GrantBody), ("Grants and adverts", Advert), ("Capsule", Header)],
+    [("Grants and adverts", GrantBody), ("Grants and adverts", Advert), ("Revocations", RevocationBody), ("Capsule", Header)],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_the_maps_have_the_fields_of_the_code(title: str, shape: type[Struct]) -> None:
@@ -118,7 +119,7 @@ def test_the_maps_have_the_fields_of_the_code(title: str, shape: type[Struct]) -
         assert f"| `{field.name}` | {type_text(field.type)} | {needed} |" in section(title), field.name
 
 
-@pytest.mark.parametrize("numbers", [Trust, Outcome, b.EffectClass, b.End, b.Took, b.PollResult, m.Refusal], ids=lambda e: e.__name__)
+@pytest.mark.parametrize("numbers", [Trust, Outcome, b.EffectClass, b.End, b.Took, b.PollResult, m.Refusal, Revoked], ids=lambda e: e.__name__)
 def test_every_numbered_word_stands_on_the_page(numbers: type[Trust]) -> None:
     for member in numbers:
         assert f"{int(member)} {member.name.lower().replace('_', ' ')}" in WORDS, member
@@ -132,12 +133,12 @@ def test_the_outcomes_that_the_fold_knows_are_those_of_the_judge() -> None:
     "word",
     [
         f"Version {FORMAT_VERSION}.", PROTECTED.hex(),
-        *(f"`{aad.decode()}`" for aad in (ENTRY_AAD, GRANT_AAD, ADVERT_AAD)),
+        *(f"`{aad.decode()}`" for aad in (ENTRY_AAD, GRANT_AAD, ADVERT_AAD, REVOCATION_AAD)),
         f"{INPUT_FIRST} … {INPUT_LAST}", f"{TURN_FIRST} … {TURN_LAST}", f'"{FORMAT_NAME}"',
         f"`{channel.PROLOGUE.decode()}`", f"`{channel.CERTIFICATE_PREFIX.decode()}`",
         f"{limits.ENTRY_BYTES_MAX} bytes", f"at most {limits.ENTRY_PARENTS_MAX}", f"1 … {limits.ENTRY_RECORDS_MAX}",
         f"depth at most {limits.CBOR_DEPTH_MAX}", f"{limits.GRANT_BYTES_MAX} bytes", f"{limits.ADVERT_BYTES_MAX} bytes",
-        f"{limits.OBJECT_ENTRIES_MAX} entries", f"{limits.FRAME_BYTES_MAX} bytes", f"{limits.MESSAGE_BYTES_MAX} bytes",
+        f"{limits.REVOCATION_BYTES_MAX} bytes", f"{limits.OBJECT_ENTRIES_MAX} entries", f"{limits.FRAME_BYTES_MAX} bytes", f"{limits.MESSAGE_BYTES_MAX} bytes",
         *(f"`{role.value}`" for role in Role),
     ],
 )  # fmt: skip

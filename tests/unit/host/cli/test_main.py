@@ -88,6 +88,8 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("init --name base", {"command": "init", "name": "base"}),
     ("fleet create field", {"command": "fleet-create", "name": "field"}),
     ("fleet show", {"command": "fleet-show"}),
+    ("revoke drone", {"command": "revoke", "device": "drone", "from_sequence": None}),
+    ("revoke drone --from 7", {"command": "revoke", "device": "drone", "from_sequence": 7}),
     ("radio off", {"command": "radio", "on": False}),
 ]  # fmt: skip
 

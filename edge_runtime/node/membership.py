@@ -243,6 +243,8 @@ class Members:
     def revoke(self, device: bytes, from_sequence: int | None, moment: Moment) -> list[Revocation]:
         """Sign revocations of a device in the fleets where this device may; with a root key where it is here.
 
+        What is said already is not said again: the list may be empty.
+
         Raises:
             UsageError: it may in none.
         """
@@ -257,6 +259,8 @@ class Members:
         fleets = {body.fleet: None for body in granted if body.audience == device}
         found: list[Revocation] = []
         for root, _, own_grant in [fleet for fleet in may if fleet[0] in fleets] or may[:1]:
+            if self.revocations.says_already(root, device, from_sequence):
+                continue
             key = self.root_keys.get(root)
             grant = b"" if key is not None else self.grant_bytes(own_grant)
             sequence = self.take_sequence()

@@ -113,6 +113,7 @@ class Revocations:
         self.by_id: dict[bytes, tuple[Revocation, int]] = {}
         self.revoked: frozenset[tuple[bytes, bytes]] = frozenset()  # (fleet, device)
         self._void_from: dict[tuple[bytes, bytes], int] = {}
+        self._counting: list[Revocation] = []
 
     def add(self, revocations: Collection[tuple[Revocation, int]]) -> None:
         """Take revocations in, each with the life time at which it became known here.
@@ -130,12 +131,12 @@ class Revocations:
     def _derive(self) -> None:
         everything = [revocation for revocation, _ in self.by_id.values()]
         cuts = _lowest(item for item in everything if _is_by_root(item))
-        counting = [
+        self._counting = [
             item for item in everything
             if _is_by_root(item) or item.body.sequence < cuts.get((item.body.fleet, item.body.issuer), INTEGER_MAX + 1)
         ]  # fmt: skip
-        self.revoked = frozenset((item.body.fleet, item.body.device) for item in counting)
-        self._void_from = _lowest(counting)
+        self.revoked = frozenset((item.body.fleet, item.body.device) for item in self._counting)
+        self._void_from = _lowest(self._counting)
 
     def void_from(self, roots: Sequence[bytes]) -> Mapping[bytes, int]:
         """Return from which sequence on the entries of compromised devices are void in an object of these roots."""
@@ -157,10 +158,14 @@ class Revocations:
         """Return the revocation of a device in these fleets that was issued first, and when it became known here."""
         if not self.is_withdrawn(device, roots):
             return None
-        found = [
-            item for item in self.by_id.values() if item[0].body.device == device and item[0].body.fleet in roots
-        ]  # fmt: skip
-        return min(found, key=lambda item: (item[0].body.issued_ms, item[0].id))
+        found = [item for item in self._counting if item.body.device == device and item.body.fleet in roots]
+        return self.by_id[min(found, key=lambda item: (item.body.issued_ms, item.id)).id]
+
+    def says_already(self, fleet: bytes, device: bytes, from_sequence: int | None) -> bool:
+        """Say whether what counts here already says so much of a device: another word would add nothing."""
+        if from_sequence is None:
+            return (fleet, device) in self.revoked
+        return self._void_from.get((fleet, device), INTEGER_MAX) <= from_sequence
 
     def of(self, roots: Sequence[bytes]) -> list[Revocation]:
         """Return those of some fleets, by id; those that do not count as well: others may not know yet why."""

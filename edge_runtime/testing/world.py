@@ -252,7 +252,8 @@ class World:
     # --- Steps ----------------------------------------------------------------------------------------------------
 
     def _start_step(self, device: Device, start: StartStep) -> None:
-        if not is_in_force(start, device.policy.hash, device.read_moment(), device.node.membership().revoked):
+        revoked = device.node.parts.members.revocations.revoked
+        if not is_in_force(start, device.policy.hash, device.read_moment(), revoked):
             withheld = e.StepWithheld(start.object, start.path, start.attempt, start.try_number)
             self._timetable.at(self.now_ms, partial(device.post, device.lives, withheld))
             return

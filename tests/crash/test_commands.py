@@ -32,6 +32,12 @@ async def greet(ctx, name: str):
     return f"hello {name}"
 """
 
+STEP = """
+@app.intent("step")
+async def step(ctx):
+    return await ctx.run("greet", lambda: "hello")
+"""
+
 OBJECT = {
     "object", "name", "intent", "status", "end", "result", "published", "custodian", "epoch", "reason", "waits",
     "expires_in_ms", "entries", "heads", "as_of_ms", "heard_from", "held_by",
@@ -241,6 +247,49 @@ def test_an_object_travels_by_file(pair: Pair, tmp_path: Path) -> None:
     assert pair.drone.ask("show", object=object_id)["result"] == "hello Kay"
     assert "all signatures hold" in pair.text("verify", str(file))
     assert "0 new" in pair.text("import", str(file))
+
+
+# --- Revocation -----------------------------------------------------------------------------------------------------
+
+
+def test_a_device_is_revoked_loses_its_contacts_and_what_it_asks_for_is_denied(tmp_path: Path) -> None:
+    """Behaviours: 11.4, 12.4: the command on real daemons; the revoked one dials, is told why and sent away."""
+    (tmp_path / "desk.py").write_text(APP + STEP)
+    options = ("--interface", "lo", "--app", "desk:app")
+    base, drone, other = (Daemon(tmp_path / name, *options, cwd=tmp_path) for name in ("base", "drone", "other"))
+    make_fleet(base, drone, other)
+    with base, drone, other:
+        wait_until(lambda: len(connected(base)) == 2 and len(connected(drone)) == 2, what="contact of all three")
+        drone_id = drone.ask("status")["device"]
+        asked = drone.ask("submit", intent="ask", arguments={"question": "why"})["object"]
+        wait_until(lambda: asked in [row["object"] for row in base.ask("ls")], what="its object at the base")
+        refused = other.run("revoke", "drone", "--json", check=False)
+        assert refused.returncode == Exit.REFUSED and "operator" in refused.stdout + refused.stderr
+        said = json.loads(base.run("revoke", "drone", "--json").stdout)
+        assert said["device"] == drone_id and said["what"] == "withdrawn" and said["objects_held"] == 1
+        for daemon in (base, drone, other):
+            wait_until(lambda daemon=daemon: daemon.ask("status")["revoked"] == 1, what=f"word of it at {daemon.folder}")
+        wait_until(lambda: connected(drone) == [] and connected(base) == ["other"], what="the end of its contacts")
+        made = drone.ask("submit", intent="step")["object"]
+        wait_until(lambda: "grant withdrawn" in (drone.ask("show", object=made)["reason"] or ""), what="its denial")
+        assert "denied" in [row["kind"] for row in drone.ask("trace", object=made)]
+        assert base.ask("claim", object=asked)["ok"] is True
+        assert base.ask("show", object=asked)["custodian_name"] == "base"
+        sequence = min(row["sequence"] for row in base.ask("trace", object=asked) if row["device"] == drone_id)
+        told = base.run("revoke", drone_id, "--from", str(sequence)).stdout
+        assert f"sequence {sequence} on is void" in told
+        for daemon in (base, other):
+            wait_until(
+                lambda daemon=daemon: daemon.ask("trace", object=asked)[0]["void"] == "author compromised",
+                what="its void entries",
+            )
+    with drone:
+        assert drone.ask("status")["revoked"] == 1, "it is kept"
+
+
+def connected(daemon: Daemon) -> list[str]:
+    """Return the names of the devices in contact."""
+    return sorted(row["name"] or "" for row in daemon.ask("peers") if row["connected"])
 
 
 # --- docs/control.md ------------------------------------------------------------------------------------------------

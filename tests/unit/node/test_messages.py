@@ -15,6 +15,7 @@ from edge_runtime.node.messages import (
     Message,
     Denied,
     Refuse,
+    Revocations,
     Want,
     decode_message,
     encode_message,
@@ -32,7 +33,7 @@ HASH = bytes(range(32))
         Heads((Head(HASH, (HASH,)), Head(HASH, ())), True),
         Want((Head(HASH, ()),)),
         Entries(HASH, (b"grant",), (b"entry",), 5, False),
-        Refuse(HASH, HASH, 33), Denied(("camera",)),
+        Refuse(HASH, HASH, 33), Denied(("camera",)), Revocations(HASH, (b"r",)),
     ],
 )
 def test_a_message_comes_back_as_it_was(message: Message) -> None:

@@ -65,6 +65,7 @@ def test_a_withdrawn_device_is_told_why_and_its_contacts_end_for_good() -> None:
     assert in_contact(base, drone) and base.node.parts.adverts.others()
     answer = revoke(base, drone)
     assert (answer["what"], answer["name"], answer["objects_held"]) == ("withdrawn", "drone", 0)
+    assert revoke(base, drone)["revocations"] == [], "said already"
     world.run(minutes=10)
     assert is_revoked(base, drone) and is_revoked(drone, drone), "the device itself heard of it before the goodbye"
     assert not in_contact(base, drone) and not in_contact(drone, base)

@@ -23,7 +23,10 @@ from edge_runtime.objects.due import ByTime
 from edge_runtime.testing import Device, DevicePlan, World
 from tests.support.world_app import Doings, make_app
 
-SOURCE = ("objects", "entries", "grants", "fleets", "releases", "keyed_state", "set_facts", "adverts", "shelf", "wakes")
+SOURCE = (
+    "objects", "entries", "grants", "revocations", "fleets", "releases", "keyed_state", "set_facts", "adverts", "shelf",
+    "wakes",
+)  # fmt: skip
 
 
 class MistakenPolicy(Policy):

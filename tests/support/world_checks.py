@@ -233,5 +233,10 @@ def _states(device: Device) -> dict[bytes, Live]:
 
 
 def _is_past_lifetime(device: Device, live: Live) -> bool:
-    """Say whether a device that does not know the object refuses it now: by its lifetime."""
-    return device.node.parts.spool.age_ms(live) >= live.state.history.created.lifetime_ms
+    """Say whether a device that does not know the object refuses it now: by its lifetime.
+
+    A node's clock stands where its last turn was: what has passed since then counts, too.
+    """
+    parts = device.node.parts
+    since_ms = device.read_moment().boot_ms - parts.timeline.moment.boot_ms
+    return parts.spool.age_ms(live) + since_ms >= live.state.history.created.lifetime_ms

@@ -197,6 +197,7 @@ class Workers:
             if run.thread_began_ms is not None:
                 run.is_hung = True
                 self.hung += 1
+                self._add_thread()  # what is queued behind it has nobody else to take it
         self._finish(run, _failed(run, failure))
 
     def _finish(self, run: _Run, ended: StepEnded | StepWithheld) -> None:
@@ -221,12 +222,16 @@ class Workers:
     def _submit(self, run: _Run) -> None:
         with self._lock:
             self._queued += 1
-            is_short = self._queued > self._idle and self._threads - self.hung < WORKER_THREADS
-            if is_short and self._threads < WORKER_THREADS + HUNG_THREADS_MAX:
-                self._threads += 1
-                self._idle += 1
-                threading.Thread(target=self._serve, name=f"step-{self._threads}", daemon=True).start()
+            self._add_thread()
         self._jobs.put(run)
+
+    def _add_thread(self) -> None:
+        """Start one more thread if more steps are queued than threads are idle, up to the bound; under the lock."""
+        is_short = self._queued > self._idle and self._threads - self.hung < WORKER_THREADS
+        if is_short and self._threads < WORKER_THREADS + HUNG_THREADS_MAX:
+            self._threads += 1
+            self._idle += 1
+            threading.Thread(target=self._serve, name=f"step-{self._threads}", daemon=True).start()
 
     def _serve(self) -> None:
         """Take steps until told to end, or until a thread that replaced this hung one makes it one too many."""

@@ -240,6 +240,24 @@ async def test_hung_threads_are_replaced(bench: Bench) -> None:
     assert await bench.result(add, 7) == 7
 
 
+async def test_a_step_that_was_queued_before_the_threads_hung_gets_one_of_those_that_replace_them(bench: Bench) -> None:
+    """Behaviour: 1.7: nothing else is started that would bring a thread along."""
+    gate, taken = bench.gate(), threading.Semaphore(0)
+
+    def hold() -> None:
+        taken.release()
+        gate.wait()
+
+    for number in range(WORKER_THREADS):
+        bench.start(hold, timeout_ms=500, path=f"hung{number}")
+    for _ in range(WORKER_THREADS):
+        assert await asyncio.to_thread(taken.acquire, timeout=10)
+    bench.start(add, 7, path="queued")
+    ended = {item.path: Outcome(item.outcome) for item in [await bench.outcome() for _ in range(WORKER_THREADS + 1)]}
+    assert ended.pop("queued") is Outcome.OK
+    assert set(ended.values()) == {Outcome.TIMEOUT}
+
+
 async def test_a_step_that_waits_for_a_thread_is_not_timed_out_and_no_thread_is_said_to_hang(bench: Bench) -> None:
     gate = bench.gate()
     started = threading.Semaphore(0)

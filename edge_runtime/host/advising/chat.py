@@ -75,9 +75,9 @@ class ChatAdvisor:
 
     def __init__(self, config: AdvisorConfig) -> None:
         base = config.base_url.rstrip("/")
-        self._url = httpx.URL(f"{base}/chat/completions" if base.endswith("/v1") else f"{base}/v1/chat/completions")
+        self._url = _url_of(f"{base}/chat/completions" if base.endswith("/v1") else f"{base}/v1/chat/completions")
         if self._url.scheme not in ("http", "https") or not self._url.host:
-            raise UsageError(f"base_url = {config.base_url!r} is no address: write http://host:port.")
+            raise UsageError(f"base_url = {config.base_url!r} is no address: write http://host:8080.")
         self._model = config.model
         self._timeout_s = config.timeout_s
         headers = {"Authorization": f"Bearer {_read_key(config.key_file)}"} if config.key_file else {}
@@ -164,8 +164,18 @@ def _pause_s(text: str) -> float:
     return min(float(text), ADVISOR_PAUSE_S_MAX) if text.isdecimal() else PAUSE_S_DEFAULT
 
 
+def _url_of(text: str) -> httpx.URL:
+    try:
+        return httpx.URL(text)
+    except httpx.InvalidURL:
+        return httpx.URL("")  # the caller says what is wrong with it
+
+
 def _read_key(name: str) -> str:
     try:
-        return Path(name).read_text().strip()
+        key = Path(name).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"key_file {name} cannot be read: {error}.") from None
+    if not key or not key.isascii() or not key.isprintable():
+        raise UsageError(f"key_file {name} holds no key: write it on one line, in ASCII.")
+    return key

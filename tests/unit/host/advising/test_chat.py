@@ -139,9 +139,13 @@ def test_a_server_that_hangs_up_or_is_not_there_is_no_advice() -> None:
 
 
 def test_an_address_or_key_file_that_is_none_is_said_at_once(tmp_path: Path) -> None:
-    for base in ("localhost:8080", "ftp://x", "http://"):
+    for base in ("localhost:8080", "ftp://x", "http://", "http://host:port", "http://a\x01b", "http://xn--ÿ--."):
         with pytest.raises(UsageError, match="base_url"):
             ChatAdvisor(AdvisorConfig(base, "m"))
+    for number, text in enumerate(("", "ключ", "two\nlines")):
+        (tmp_path / f"key{number}").write_text(text)
+        with pytest.raises(UsageError, match="holds no key"):
+            ChatAdvisor(AdvisorConfig("http://localhost", "m", str(tmp_path / f"key{number}")))
     with pytest.raises(UsageError, match="key_file"):
         ChatAdvisor(AdvisorConfig("http://localhost", "m", str(tmp_path / "none")))
 

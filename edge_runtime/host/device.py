@@ -57,6 +57,15 @@ def replace_topics(node: Node, config: Config) -> None:
     node.parts.settings = replace(node.parts.settings, topics=topics)
 
 
+def replace_results(node: Node, config: Config) -> None:
+    """List ends for the broker of the configuration, also while it cannot be reached; on the node thread.
+
+    Before the first event of a process: what became due while the device was off may end with it.
+    """
+    mqtt = config.mqtt
+    node.results.watch(mqtt.label if mqtt is not None and mqtt.results else "")
+
+
 def make_node(
     state: StateDir, apps: Sequence[App], policy: Policy, clock: Clock, name: str,
     capabilities: Sequence[str] = (), resources: Sequence[str] = (), reservations: Sequence[Reservation] = (),

@@ -94,9 +94,6 @@ class Sources:
         from .bridges.keeper import is_local
         from .bridges.mqtt import MqttBridge
 
-        node = self._thread.node
-        if node is not None:  # also while the radio is off: results wait in the spool
-            self._thread.post(Called(partial(node.results.watch, config.label if config.results else "")))
         if self._is_radio_on or is_local(config.host):
             self._mqtt = MqttBridge(config, self._feed.take, self._ask_for_results, self._strike)
             self._keep(f"mqtt {config.host}:{config.port}", self._mqtt.session)

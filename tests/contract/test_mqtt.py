@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,16 @@ from tests.support.requires import require
 require("command:mosquitto", "module:aiomqtt")
 
 APP = """
+import asyncio
 from edge_runtime import App
 app = App("greeter")
 @app.intent("greet")
 async def greet(ctx, name: str) -> str:
     return f"hello {name}"
+@app.intent("nap")
+async def nap(ctx) -> str:
+    await asyncio.sleep(0.3)
+    return "awake"
 """
 
 
@@ -103,6 +109,33 @@ def test_a_result_with_the_label_is_told_once_also_if_the_broker_was_away(tmp_pa
     assert [topic for topic, _ in later.heard] == ["edge/second", "edge/third_x"]
     told = json.loads(later.heard[0][1])
     assert (told["end"], told["result"], told["intent"]) == ("completed", "hello Eve", "greet")
+
+
+def test_a_result_of_the_first_turn_after_a_crash_is_told(tmp_path: Path, broker: Broker) -> None:
+    """What became due while the device was off may end before anything else has begun."""
+    with make_daemon(tmp_path, mqtt(broker.port)) as daemon, Listener(broker.port, "edge/#") as other:
+        wait_for_bridge(daemon)
+        daemon.ask("submit", intent="nap", name="slept", labels=["mqtt"])
+        daemon.kill()
+        threading.Event().wait(0.4)  # the nap is over while the device is off
+        daemon.start()
+        wait_until(lambda: other.heard, what="the result")
+    assert [topic for topic, _ in other.heard] == ["edge/slept"]
+
+
+def test_results_are_listed_no_more_once_the_bridge_is_gone_from_the_configuration(
+    tmp_path: Path, broker: Broker
+) -> None:
+    with make_daemon(tmp_path, mqtt(broker.port)) as daemon:
+        wait_for_bridge(daemon)
+        (tmp_path / "config.toml").write_text(
+            f'[facts]\nsensors = false\n[[apps]]\nmodule = "greeter:app"\npath = "{tmp_path}"\n'
+        )
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not daemon.ask("status")["sources"]["bridges"], what="the reload")
+        daemon.ask("submit", intent="greet", arguments={"name": "Ada"}, labels=["mqtt"], wait=True)
+        assert daemon.ask("query", sql="SELECT * FROM results") == []
 
 
 def test_a_broker_that_is_not_there_yet_or_goes_is_found_again_and_stops_nothing(tmp_path: Path) -> None:

@@ -156,13 +156,14 @@ async def run_command(argv: Sequence[str]) -> Reading:
         start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None
-    kept = b""
+    kept, has_ended = b"", False
     try:
         while chunk := await process.stdout.read(1 << 16):
             kept = (kept + chunk)[:PROBE_BYTES_MAX]
         code = await process.wait()
+        has_ended = True
     finally:
-        if process.returncode is None:
+        if not has_ended:  # also where the command itself has, and a child of it still holds the output open
             _kill(process.pid)
             await process.wait()
     return Reading({"exit": code, "out": kept.decode("utf-8", "replace").rstrip("\n")})

@@ -108,6 +108,19 @@ async def test_a_command_is_killed_with_its_children_when_its_time_is_over(bench
         await asyncio.sleep(0.01)
 
 
+async def test_what_a_command_leaves_behind_is_killed_when_it_keeps_the_answer_waiting(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """The command itself has ended: its child holds the output open, and would stay after every look."""
+    pid = tmp_path / "pid"
+    found = await bench.look(command("/bin/sh", "-c", f"sleep 600 & echo $! > {pid}", timeout_s=1))
+    assert found.error == "no answer within 1 s"
+    until_s = time.monotonic() + 5
+    while _runs(int(pid.read_text())):
+        assert time.monotonic() < until_s
+        await asyncio.sleep(0.01)
+
+
 def _runs(pid: int) -> bool:
     try:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -57,7 +57,8 @@ class Feed:
             self._hand_over(event, now_ms)
         elif type(had.value) is type(value) and had.value == value:
             had.waiting = None  # it went to and fro within the gap
-            if now_ms - had.at_ms >= max_age_ms - interval_ms:
+            # Half an interval before the last chance: the next reading may come a little late.
+            if now_ms - had.at_ms >= max_age_ms - interval_ms - interval_ms // 2:
                 self._hand_over(event, now_ms)
         elif now_ms - had.at_ms >= FACT_GAP_MS:
             self._hand_over(event, now_ms)

@@ -50,6 +50,15 @@ async def test_the_same_value_is_told_only_before_it_grows_too_old(bench: Bench)
     assert bench.events[0] == FactRead("load", 5, "sensor", 3 * MINUTE_MS)
 
 
+async def test_a_reading_that_comes_a_little_early_does_not_let_the_fact_grow_too_old(bench: Bench) -> None:
+    """Readings come by a timer and a thread, and so a few ms around their grid; expiry knows no tolerance."""
+    begin_ms, told = bench.now_ms, []
+    for after_ms in (0, MINUTE_MS + 1, 2 * MINUTE_MS - 1, 3 * MINUTE_MS + 1):
+        bench.now_ms = begin_ms + after_ms
+        told.append(bench.take(5))
+    assert told == [1, 1, 2, 2]
+
+
 async def test_another_value_or_type_is_told_at_once(bench: Bench) -> None:
     assert bench.take(1) == 1
     bench.now_ms += FACT_GAP_MS

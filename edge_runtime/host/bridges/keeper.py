@@ -1,7 +1,8 @@
 """Keeping one bridge up: its session runs again whenever it ends, paced by why it ended.
 
-Not reachable or lost: a wait that doubles up to a minute, ended at once by a link that comes up. Refused, or its
-package is not installed: no try before the configuration is read again, for only that could help.
+Not reachable or lost: a wait that doubles up to a minute, ended at once by a link that comes up; it begins anew after a
+session that stood as long as that wait. Refused, or its package is not installed: no try before the configuration is
+read again, for only that could help.
 
 Source: ours; the outcomes of `docs/architecture.md` (Outcomes) applied to a peer that is no device of ours.
 """
@@ -22,9 +23,14 @@ log = logging.getLogger("edge_runtime")
 LOCAL_NAMES = ("localhost", "::1", "127.0.0.1")
 
 
+def ceiling_ms_after(failures: int) -> int:
+    """Return the longest wait after so many failures in a row (1 or more)."""
+    return min(BRIDGE_WAIT_MS_FIRST << min(failures - 1, 16), BRIDGE_WAIT_MS_MAX)
+
+
 def wait_ms_after(failures: int, chance: Random) -> int:
     """Return how long to wait after so many failures in a row (1 or more): doubled, with jitter down to the half."""
-    ceiling_ms = min(BRIDGE_WAIT_MS_FIRST << min(failures - 1, 16), BRIDGE_WAIT_MS_MAX)
+    ceiling_ms = ceiling_ms_after(failures)
     return chance.randint(ceiling_ms // 2, ceiling_ms)
 
 
@@ -50,6 +56,7 @@ class Keeper:
         self._chance = chance
         self._signal = asyncio.Event()
         self._failures = 0
+        self._stands_s: float | None = None  # since when, on the loop's clock
         self.trouble = "connecting"
         self.sessions = 0
 
@@ -64,6 +71,8 @@ class Keeper:
     async def run(self) -> None:
         """Run sessions until cancelled, or until only another configuration could help."""
         while True:
+            self._signal.clear()  # before the try: a link that comes up during one that fails is worth another
+            self._stands_s = None
             with contained() as caught:
                 await self._session(self._stands)
             error = caught.error
@@ -76,7 +85,6 @@ class Keeper:
                 log.error("%s: %s It is tried again when the configuration is read again.", self.name, error.message)
                 return
             self._lose(f"{type(error).__name__}: {error}"[:300] if error is not None else "the connection ended")
-            self._signal.clear()
             wait_ms = wait_ms_after(self._failures, self._chance)
             try:
                 async with asyncio.timeout(wait_ms / 1_000):
@@ -87,11 +95,15 @@ class Keeper:
 
     def _stands(self) -> None:
         self.sessions += 1
-        self._failures = 0
+        self._stands_s = asyncio.get_running_loop().time()
         self.trouble = ""
         log.info("%s: connected", self.name)
 
     def _lose(self, reason: str) -> None:
+        if self._stands_s is not None:
+            stood_ms = (asyncio.get_running_loop().time() - self._stands_s) * 1_000
+            if stood_ms >= ceiling_ms_after(self._failures + 1):  # else: thrown out again as soon as it stands
+                self._failures = 0
         if not self._failures:  # told once, not at each try
             log.warning("%s: %s", self.name, reason)
         self._failures += 1

@@ -44,6 +44,55 @@ async def test_whatever_a_session_ends_by_it_is_begun_again(error: Exception | N
     assert keeper.sessions == 0 and keeper.report()["trouble"]
 
 
+async def test_a_link_that_comes_up_during_a_try_that_fails_is_not_forgotten() -> None:
+    """The try began before there was a link: nothing else would begin the next one before the wait is over."""
+    tries: asyncio.Queue[int] = asyncio.Queue()
+    gate = asyncio.Event()
+
+    async def session(stands: Callable[[], None]) -> None:
+        tries.put_nowait(1)
+        await gate.wait()
+        raise ConnectionRefusedError("nobody")
+
+    keeper = Keeper("test", session, Random(0))
+    task = asyncio.create_task(keeper.run())
+    await tries.get()
+    keeper.signal()
+    gate.set()
+    async with asyncio.timeout(BRIDGE_WAIT_MS_FIRST / 1_000 / 2 - 0.1):  # less than the shortest wait
+        await tries.get()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+class NoWait(Random):
+    """Chance that makes every wait nothing, and remembers how long it might have been."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.ceilings_ms: list[int] = []
+
+    def randint(self, a: int, b: int) -> int:
+        """Return nothing."""
+        self.ceilings_ms.append(b)
+        return 0
+
+
+async def test_a_session_that_is_lost_as_soon_as_it_stands_is_begun_again_ever_more_slowly() -> None:
+    """A broker that throws us out again would be dialled each second for ever."""
+
+    async def session(stands: Callable[[], None]) -> None:
+        stands()
+        if len(chance.ceilings_ms) == 4:
+            raise UsageError("enough")
+
+    chance = NoWait()
+    keeper = Keeper("test", session, chance)
+    await keeper.run()
+    assert chance.ceilings_ms == [BRIDGE_WAIT_MS_FIRST << number for number in range(4)]
+
+
 async def test_what_only_another_configuration_could_help_is_not_tried_again() -> None:
     tries = []
 

@@ -134,6 +134,10 @@ class MqttConfig(Struct, forbid_unknown_fields=True, frozen=True):
             raise ValueError(f"results = {self.results!r}: a topic to publish on has no + or #")
         if not set(re.findall(r"\{(.*?)\}", self.results)) <= {"object", "name", "intent"}:
             raise ValueError(f"results = {self.results!r}: only {{object}}, {{name}} and {{intent}} are filled in")
+        if re.search(r"[{}]", re.sub(r"\{\w+\}", "", self.results)):
+            raise ValueError(f"results = {self.results!r}: its braces do not match")
+        if self.password_file and not self.user:
+            raise ValueError("password_file goes with user: MQTT knows no password without one")
 
 
 class MavlinkConfig(Paced, frozen=True, kw_only=True):
@@ -146,3 +150,9 @@ class MavlinkConfig(Paced, frozen=True, kw_only=True):
         "AUTO", "GUIDED", "MISSION", "OFFBOARD", "TAKEOFF",
     )  # fmt: skip
     interval: Duration = "5s"
+
+    def __post_init__(self) -> None:
+        """Refuse what is out of bounds; the parser adds the key."""
+        super().__post_init__()
+        if self.connection.startswith("tcpin:"):  # the package changes the descriptor when somebody connects
+            raise ValueError(f"connection = {self.connection!r}: tcpin cannot be listened to; use tcp: or udpin:")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,19 @@ def test_a_stream_that_ends_is_opened_again(tmp_path: Path) -> None:
                 vehicle.say(f"battery {battery}")
                 wait_until(lambda battery=battery: facts(daemon).get("battery_percent") == battery, what="telemetry")  # type: ignore[misc]
             wait_until(lambda: bridge_of(daemon)["trouble"], what="the loss is told")
+
+
+def test_a_vehicle_that_lets_us_wait_keeps_neither_the_daemon_nor_its_end(tmp_path: Path) -> None:
+    """A connection that nobody accepts and nobody refuses hangs for minutes inside the package."""
+    with socket.socket() as listener, socket.socket() as first:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        first.connect(listener.getsockname())  # the queue is full: whoever comes now is not answered
+        with make_daemon(tmp_path, f"tcp:127.0.0.1:{listener.getsockname()[1]}") as daemon:
+            wait_until(lambda: "Timeout" in (bridge_of(daemon)["trouble"] or ""), what="the trouble is named")
+            began_s = time.monotonic()
+            assert daemon.stop() == 0
+            assert time.monotonic() - began_s < 10
 
 
 def bridge_of(daemon: Daemon) -> dict[str, Any]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ...base.errors import UsageError
-from ...base.foreign import contained
+from ...base.foreign import Caught, contained
 from ...base.limits import BRIDGE_CONNECT_MS_MAX, MAVLINK_MESSAGES_PER_TURN_MAX
 from ...judge.fact_names import MAVLINK
 from ..fact_config import MavlinkConfig
@@ -45,6 +47,7 @@ class MavlinkBridge:
         self._config = config
         self._take = take
         self._clock_ms = clock_ms
+        self._opening: asyncio.Future[Any] | None = None  # what did not come back in time yet
         self._heard_ms: int | None = None
         self._stands: Callable[[], None] | None = None  # to be told at the first heartbeat of a session
 
@@ -73,7 +76,11 @@ class MavlinkBridge:
                 self._tell({"mavlink.connected": False})
 
     async def _open(self) -> Any:
-        """Open it in a thread: TCP and serial lines block. MAVLink 2 is asked for; version 1 is understood as well."""
+        """Open it in a thread: TCP and serial lines block. MAVLink 2 is asked for; version 1 is understood as well.
+
+        The thread is of its own and dies with the process: a vehicle that does not answer holds it for minutes, and
+        those of the loop are joined at the end. Nothing is opened again before it comes back.
+        """
         os.environ.setdefault("MAVLINK20", "1")
         try:
             from pymavlink import mavutil
@@ -81,9 +88,14 @@ class MavlinkBridge:
             raise UsageError("[mavlink] needs the package pymavlink: pip install 'edge-runtime[mavlink]'.") from None
         config = self._config
         options = {"baud": config.baud, "retries": 0, "autoreconnect": False, "source_system": 255}
+        if self._opening is None:
+            self._opening = _in_thread(partial(mavutil.mavlink_connection, config.connection, **options))
+        done, _ = await asyncio.wait([self._opening], timeout=BRIDGE_CONNECT_MS_MAX / 1_000)
+        if not done:
+            raise TimeoutError(f"{config.connection} did not answer within {BRIDGE_CONNECT_MS_MAX} ms")
+        opened, self._opening = self._opening, None
         try:
-            async with asyncio.timeout(BRIDGE_CONNECT_MS_MAX / 1_000):
-                return await asyncio.to_thread(mavutil.mavlink_connection, config.connection, **options)
+            return opened.result()
         except ValueError as error:
             raise UsageError(f"[mavlink] connection = {config.connection!r} is none: {error}.") from None
 
@@ -121,6 +133,29 @@ class MavlinkBridge:
     def _tell(self, values: dict[str, Value]) -> None:
         for name, value in values.items():
             self._take(name, value, MAVLINK, self._config.interval_ms, self._config.max_age_ms)
+
+
+def _in_thread(open_it: Callable[[], Any]) -> asyncio.Future[Any]:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(caught: Caught, connection: Any) -> None:
+        if caught.error is not None:
+            future.set_exception(caught.error)
+        else:
+            future.set_result(connection)
+
+    def run() -> None:
+        connection = None
+        with contained() as caught:
+            connection = open_it()
+        try:
+            loop.call_soon_threadsafe(settle, caught, connection)
+        except RuntimeError:
+            pass  # the loop is closed: the daemon has stopped meanwhile
+
+    threading.Thread(target=run, name="mavlink", daemon=True).start()
+    return future
 
 
 def _is_closed(connection: Any) -> bool:

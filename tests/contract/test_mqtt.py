@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import threading
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from edge_runtime.host.bridges.mqtt import MqttBridge
+from edge_runtime.host.fact_config import MqttConfig
 from tests.support.broker import Broker, Listener
 from tests.support.daemons import Daemon, wait_until
 from tests.support.requires import require
@@ -136,6 +139,24 @@ def test_results_are_listed_no_more_once_the_bridge_is_gone_from_the_configurati
         wait_until(lambda: not daemon.ask("status")["sources"]["bridges"], what="the reload")
         daemon.ask("submit", intent="greet", arguments={"name": "Ada"}, labels=["mqtt"], wait=True)
         assert daemon.ask("query", sql="SELECT * FROM results") == []
+
+
+async def test_an_answer_to_the_question_of_an_earlier_session_hides_no_result(broker: Broker) -> None:
+    """The node was slow: its old answer, that there is nothing, comes first, and the one that counts after it."""
+    struck = asyncio.Event()
+    bridge = MqttBridge(
+        MqttConfig("127.0.0.1", broker.port, results="edge/{name}"), lambda *reading: None,
+        lambda: bridge.give([]), lambda object_id: struck.set(),
+    )  # fmt: skip
+    session = asyncio.create_task(bridge.session(lambda: None))
+    async with asyncio.timeout(10):
+        while not bridge._rows._getters and not bridge._has_results._waiters:
+            await asyncio.sleep(0.01)
+        bridge.give([{"object": "ab", "name": "late", "intent": "greet"}])
+        await struck.wait()
+    session.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await session
 
 
 def test_a_broker_that_is_not_there_yet_or_goes_is_found_again_and_stops_nothing(tmp_path: Path) -> None:

@@ -80,10 +80,10 @@ class MqttBridge:
 
     def give(self, rows: Sequence[Row] | None) -> None:
         """Take what the node says: rows to be published; None: an object with the label ended."""
-        if rows is None:
-            self._has_results.set()
-        else:
+        if rows is not None:
             self._rows.put_nowait(rows)  # one answer for one question: it holds no more than a few
+        if rows is None or rows:  # an old answer may stand before this one: then nobody waits for rows
+            self._has_results.set()
 
     async def session(self, stands: Callable[[], None]) -> None:
         """Connect, subscribe, and work until the connection is lost.

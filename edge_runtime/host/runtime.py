@@ -97,6 +97,7 @@ class Runtime:
         self.sources = Sources(self.thread, self.state.path, self.loop, self._spawn)
         self._status_tickets: dict[int, None] = {}
         self._stop = asyncio.Event()
+        self._is_ready = self._is_reload_due = False
         self._group = asyncio.TaskGroup()
         self._tasks: dict[asyncio.Task[None], None] = {}
 
@@ -104,6 +105,7 @@ class Runtime:
 
     async def run(self) -> int:
         """Run until a signal says stop; return the exit code."""
+        self.loop.add_signal_handler(signal.SIGHUP, self._reload)
         specs = [(app.module, app.path) for app in self.config.apps] + [(spec, "") for spec in self.options.apps]
         self.loaded = load_apps(specs)
         for failure in self.loaded.failures:
@@ -111,7 +113,6 @@ class Runtime:
         self.advisors.configure(self.loaded.apps, self.config.advisor)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self._stop.set)
-        self.loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             await self.thread.start()
             # First of all events: what runs now is told from what ran when the last process died.
@@ -126,6 +127,9 @@ class Runtime:
                 self.notifier.send("READY=1", "STATUS=running")
                 log.info("device %s is ready at %s", self._membership().device.hex()[:16], self.control.path)
                 settle_memory()
+                self._is_ready = True
+                if self._is_reload_due:
+                    self._reload()
                 await self._stop.wait()
                 for task in self._tasks:
                     task.cancel()
@@ -205,7 +209,13 @@ class Runtime:
         return f"{self.workers.running} steps, {contacts} contacts, {self.workers.hung} hung threads{trouble}"
 
     def _reload(self) -> None:
-        """Read policy, capabilities and resources again; what is wrong leaves all of the old ones in force."""
+        """Read policy, capabilities and resources again; what is wrong leaves all of the old ones in force.
+
+        Not before the node stands: it may have been made with what is read again here, and would not hear of it.
+        """
+        if not self._is_ready:
+            self._is_reload_due = True
+            return
         self.notifier.reloading()
         node = self.thread.node
         try:

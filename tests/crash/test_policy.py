@@ -53,6 +53,7 @@ def test_a_policy_is_read_again_at_a_signal_and_what_waited_for_it_goes_on(tmp_p
         text = daemon.run("explain", "one").stdout
         assert "policy: reject for step act (not now)" in text and "step.name = act" in text
         reload(daemon, "[[rule]]\nname = 3\n", state)
+        wait_until(lambda: "What was in force stays" in daemon.log.read_text(), 20, "the wrong file is read")
         assert daemon.ask("explain", object="one")["verdict"]["rule"] == "not now" and ran(tmp_path) == []
         reload(daemon, PERMIT, state)
         assert daemon.ask("wait", object="one")["end"] == "completed"
@@ -71,6 +72,18 @@ def _policy(daemon: Daemon) -> str:
     """Return the rule that decides now, as an object that waits for nothing sees it."""
     rule: str = daemon.ask("explain", object="one")["verdict"]["rule"]
     return rule
+
+
+def test_a_signal_during_the_start_is_obeyed_when_the_device_stands(tmp_path: Path) -> None:
+    """Behaviour: 2.8: else a process would die of it, or judge by one policy and hold steps back by another."""
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "policy.toml").write_text(REJECT)
+    impatient = f"import os, signal\nopen({str(state / 'policy.toml')!r}, 'w').write({PERMIT!r})\n"
+    (tmp_path / "work.py").write_text(APP + impatient + "os.kill(os.getpid(), signal.SIGHUP)\n")
+    with Daemon(state, "--interface", "lo", "--app", "work:app", cwd=tmp_path) as daemon:
+        assert daemon.ask("submit", intent="work", arguments={"label": "one"}, wait=True)["end"] == "completed"
+    assert ran(tmp_path) == ["one 0"]
 
 
 def test_steps_that_wait_for_a_thread_do_not_run_under_a_policy_that_is_gone(tmp_path: Path) -> None:

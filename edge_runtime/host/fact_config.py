@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 
 from ..base.limits import FACT_INTERVAL_MS_MIN, FACT_NAME_BYTES_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
 from ..base.units import parse_duration_ms
-from ..judge.fact_names import MAX_AGE_INTERVALS
+from ..judge.call import is_reserved
+from ..judge.fact_names import DEVICE, MAX_AGE_INTERVALS, find_registered
 
 Duration = Annotated[str, Meta(pattern=r"^([0-9]+(ms|s|m|h|d))+$", max_length=40)]
 Path = Annotated[str, Meta(min_length=1, max_length=4_096)]
@@ -50,6 +51,19 @@ def interval_ms_of(text: str) -> int:
     return interval_ms
 
 
+def check_name(name: str) -> None:
+    """Refuse a name under which the node takes no reading.
+
+    Raises:
+        ValueError: it belongs to calls, or to what the device knows of itself.
+    """
+    registered = find_registered(name)
+    if is_reserved(name):
+        raise ValueError(f"name = {name!r} is one that policy uses for calls: write my.{name}")
+    if registered is not None and registered.origin == DEVICE:
+        raise ValueError(f"name = {name!r} is what the device knows of itself: take another one")
+
+
 class Paced(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What is heard or read again and again; older than `max_age` (three intervals) it is unknown."""
 
@@ -78,6 +92,11 @@ class FileConfig(Paced, frozen=True, kw_only=True):
     path: Path
     name: FactName
 
+    def __post_init__(self) -> None:
+        """Refuse what is out of bounds; the parser adds the key."""
+        super().__post_init__()
+        check_name(self.name)
+
 
 class FactsConfig(Struct, forbid_unknown_fields=True, frozen=True):
     """`[facts]`: the cadence of the machine's own sensors, and files."""
@@ -105,6 +124,7 @@ class TopicConfig(Paced, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse what is out of bounds; the parser adds the key."""
         super().__post_init__()
+        check_name(self.name)
         levels = self.topic.split("/")
         if any(len(level) > 1 and ("+" in level or "#" in level) for level in levels) or "#" in levels[:-1]:
             raise ValueError(f"topic = {self.topic!r}: + and # stand alone between slashes, # only at the end")

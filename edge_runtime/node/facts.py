@@ -94,7 +94,7 @@ def _check(name: str, value: object, origin: str) -> None:
             f"Call it my.{name}."
         )
     registered = find_registered(name)
-    if origin == USER and registered is not None and registered.origin == DEVICE:
+    if (origin == USER or origin in BRIDGES) and registered is not None and registered.origin == DEVICE:
         raise UsageError(f"{name} is what the device knows of itself ({registered.source}): it cannot be set by hand.")
     if value is None:
         return

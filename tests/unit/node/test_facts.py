@@ -46,6 +46,16 @@ def test_what_is_out_of_bounds_is_refused_and_nothing_changed(facts: Facts, name
     assert facts.all() == () and Facts(facts.store).all() == ()
 
 
+@pytest.mark.parametrize("origin", ["user", "file", "mqtt", "mavlink"])
+@pytest.mark.parametrize("name", ["time.trust", "policy.version", "radio"])
+def test_nobody_from_outside_says_what_the_device_knows_of_itself(facts: Facts, name: str, origin: str) -> None:
+    """A broker's topic with a wildcard, or a map in a file, may spell any name."""
+    facts.put(name, "own", "device", None, 1)
+    with pytest.raises(UsageError, match="of itself"):
+        facts.put(name, "forged", origin, None, 2)
+    assert facts.by_name[name].value == "own"
+
+
 def test_at_the_bound_a_new_name_is_refused_and_a_known_one_is_not(facts: Facts) -> None:
     for number in range(FACTS_MAX):
         facts.put(f"a.b{number}", number, "sensor", None, 1)

@@ -137,6 +137,10 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     mavlink: MavlinkConfig | None = None
     probes: Annotated[list[ProbeConfig], Meta(max_length=PROBES_MAX)] = []
 
+    def at_start(self) -> tuple[object, ...]:
+        """Return what is read at the start of the daemon only."""
+        return self.device.name, self.network, self.apps
+
     def plans(self) -> dict[str, Plan]:
         """Return the contact plans by destination, in wall time.
 

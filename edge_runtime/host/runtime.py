@@ -224,6 +224,8 @@ class Runtime:
         except UsageError as error:
             log.error("reload: %s What was in force stays.", error.message)
         else:
+            if config.at_start() != self.config.at_start():
+                log.warning("reload: [network], [[apps]] and the name of [device] count from the next start on")
             self.policy, self.config = policy, config
             self.advisors.configure(self.loaded.apps, config.advisor)
             self.probes.configure(config.probes)

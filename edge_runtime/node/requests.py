@@ -114,8 +114,11 @@ class Requests:
         """Append a named value to an object."""
         live = find_object(self.parts, command.object)
         self._check_open(live, "signalled")
-        if len(live.state.inputs) >= INPUTS_MAX:
-            raise UsageError(f"The object holds {INPUTS_MAX} signals already.", Exit.REFUSED)
+        if sum(not item.name.startswith(RESULT_PREFIX) for item in live.state.inputs) >= INPUTS_MAX:
+            raise UsageError(
+                f"The object holds {INPUTS_MAX} signals, those taken included: submit another for what follows.",
+                Exit.REFUSED,
+            )
         if command.name.startswith(RESULT_PREFIX):
             raise UsageError(
                 f"Signals named {RESULT_PREFIX}… are the results of units, which a device tells by doing one. Choose "

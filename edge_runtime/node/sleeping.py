@@ -159,7 +159,7 @@ class Sleeping:
             return False
         if live.state.is_resumed:
             digest = self.judgement.snapshot_digest(live, age_ms)
-            record = b.ReenteredSealed((f"{RESUMED} by an operator",), digest)
+            record = b.ReenteredSealed((RESUMED,), digest)
             live.made.append(make(Kind.REENTERED, b.Empty(), record))
             self.parts.note(Stage.WOKEN, live, by=record.triggers[0])
             return False

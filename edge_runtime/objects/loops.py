@@ -16,8 +16,8 @@ from ..base.units import SECOND_MS
 from . import bodies as b
 from .records import Record
 
-# Begins the text of `reentered` with which an operator's `resume` ends a loop: the count begins anew.
-RESUMED = "resumed"
+# The text of `reentered` with which a `resume` ends a loop: the count begins anew. No trigger is described so.
+RESUMED = "resumed by an operator"
 IDLE_TAKES = (b.Took.TIMER, b.Took.CONDITION)
 
 
@@ -59,7 +59,7 @@ def _is_progress(body: b.Body) -> bool:
         case b.ExecutedSealed(is_final=is_final):
             return is_final
         case b.ReenteredSealed(triggers=triggers):
-            return bool(triggers) and triggers[0].startswith(RESUMED)
+            return triggers[:1] == (RESUMED,)
         case b.DormantSealed() | b.DeniedSealed() | b.LearnedSealed() | b.PublishedSealed():
             return False
         case _:

@@ -30,6 +30,11 @@ def make_app() -> App:
             await ctx.until("a == 1")
             ctx.publish("a", await ctx.fact("a"))
 
+    @app.intent("named")
+    async def named(ctx: Context) -> None:
+        while True:
+            await ctx.until("resumed == 1")
+
     @app.intent("short")
     async def short(ctx: Context) -> None:
         while True:
@@ -67,6 +72,7 @@ def world() -> World:
 def base(world: World) -> Device:
     device = world.device("base")
     device.fact("a", 1)
+    device.fact("resumed", 1)
     return device
 
 
@@ -74,7 +80,7 @@ def show(device: Device) -> dict[str, Any]:
     return device.show("it")
 
 
-@pytest.mark.parametrize("intent", ["level", "fact", "short"])
+@pytest.mark.parametrize("intent", ["level", "fact", "short", "named"])
 def test_a_loop_that_changes_nothing_rests_longer_and_is_stuck_in_the_end(
     world: World, base: Device, intent: str
 ) -> None:

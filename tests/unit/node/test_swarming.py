@@ -9,6 +9,7 @@ import pytest
 from edge_runtime import App, Context, UsageError
 from edge_runtime.judge.policy import Policy
 from edge_runtime.node import events as e
+from edge_runtime.node import requests
 from edge_runtime.testing import Device, DevicePlan, World
 
 REFUSES = Policy.parse(
@@ -24,6 +25,11 @@ def make_app() -> App:
     async def sweep(ctx: Context) -> Any:
         swarmed = await ctx.swarm("search", ["a"])
         return swarmed.found["a"][0].value
+
+    @app.intent("sweep_three")
+    async def sweep_three(ctx: Context) -> Any:
+        await ctx.swarm("search", ["a", "b", "c"])
+        return await ctx.promise("go")
 
     return app
 
@@ -88,3 +94,14 @@ def test_a_signal_cannot_pass_for_the_result_of_a_unit() -> None:
     base = sweeping(World("base", apps=[make_app()]))
     with pytest.raises(UsageError, match="results of units"):
         base.signal("it", "unit:search", {"unit": "a", "device": b"", "value": b""})
+
+
+def test_results_of_units_leave_room_for_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A swarm may have as many units as an object holds signals; leave and answers must still reach it."""
+    world = World("base", apps=[make_app(), make_searcher()])
+    base = world.device("base")
+    base.submit("sweep_three", name="it")
+    world.run(seconds=1)
+    monkeypatch.setattr(requests, "INPUTS_MAX", 3)
+    base.signal("it", "go", 7)
+    assert base.show("it")["result"] == 7

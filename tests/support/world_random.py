@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from edge_runtime.base.errors import UsageError
 from edge_runtime.judge.policy import Policy
 from edge_runtime.node import commands as c
 from edge_runtime.testing import Device, DevicePlan, World
+from edge_runtime.program.app import App
 from tests.support.world_app import Doings, make_adviser, make_app
 from tests.support.world_checks import WorldChecks
 
@@ -46,21 +48,24 @@ class RandomWorld:
     """
 
     def __init__(
-        self, seed: int, is_advised: bool = False, has_policies: bool = False, has_families: bool = False
-    ) -> None:
+        self, seed: int, is_advised: bool = False, has_policies: bool = False, has_families: bool = False,
+        doings: Doings | None = None, apps: tuple[App, ...] = (),
+    ) -> None:  # fmt: skip
         self.has_policies = has_policies
         self.chance = Random(seed)
         self.arguments = FAMILIES if has_families else ADVISED if is_advised else ARGUMENTS
-        self.doings = Doings()
+        self.doings = Doings() if doings is None else doings
+        self.failing, self.more = FAILING, tuple[Callable[[], None], ...]()  # for other kinds of worlds
+        apps = (make_app(self.doings), *apps)
         names = NAMES[: self.chance.randint(3, len(NAMES))]
-        plans = [DevicePlan(names[0], apps=(make_app(self.doings),))]
+        plans = [DevicePlan(names[0], apps=apps)]
         for name in names[1:]:
             if self.chance.random() < 0.2:
                 plans.append(DevicePlan(name, roles=("relay",)))
             else:
                 has = ("camera",) if self.chance.random() < 0.5 else ()
                 roles = ("executor", "operator") if self.chance.random() < 0.7 else ("executor",)
-                plans.append(DevicePlan(name, has=has, apps=(make_app(self.doings),), roles=roles))
+                plans.append(DevicePlan(name, has=has, apps=apps, roles=roles))
         if is_advised:
             plans.append(DevicePlan("sage", roles=("advisor",), apps=(make_adviser("way", "by the river", 900),)))
         self.world = World(*plans, seed=seed)
@@ -71,7 +76,7 @@ class RandomWorld:
         """Let things happen, with the checkers that hold at any time."""
         acts = (
             self._submit, self._submit, self._link, self._link, self._link, self._crash, self._signal, self._fail,
-            self._operate, self._set_fact, *((self._set_policy,) if self.has_policies else ()),
+            self._operate, self._set_fact, *((self._set_policy,) if self.has_policies else ()), *self.more,
         )  # fmt: skip
         for number in range(rounds):
             self.chance.choice(acts)()
@@ -87,7 +92,7 @@ class RandomWorld:
         for device in self.world.devices.values():
             device.is_doomed = False
             device.set_policy(Policy.default())
-        for step in FAILING:
+        for step in self.failing:
             self.world.takes(step)  # else a step that always times out is tried each minute for a month
         self.checks.heal()
         self.checks.at_rest()
@@ -117,10 +122,17 @@ class RandomWorld:
         # Some names are used twice, by one device or by two.
         name = f"task{self.chance.randrange(30)}" if self.chance.random() < 0.6 else ""
         needs = self.chance.choice(([], [], ["camera"], ["lidar"]))
-        fields = {"priority": self.chance.randrange(16), "anyway": True}
+        fields: dict[str, object] = {"priority": self.chance.randrange(16), "anyway": True}
         if self.chance.random() < 0.2:
             fields["lifetime_ms"] = self.chance.choice((60_000, 3_600_000))
-        self._try(device, c.Submit(intent, self.arguments[intent], name=name, needs=needs, **fields))
+        arguments = self.arguments[intent]
+        intent = intent.partition(" ")[0]  # what follows tells arguments apart
+        fields |= self.submit_fields(intent)
+        self._try(device, c.Submit(intent, arguments, name=name, needs=needs, **fields))
+
+    def submit_fields(self, intent: str) -> dict[str, object]:
+        """Return more fields of a submission; for other kinds of worlds."""
+        return {}
 
     def _link(self) -> None:
         one, other = self.chance.sample(sorted(self.world.devices), 2)
@@ -170,7 +182,7 @@ class RandomWorld:
                 device.set_policy(self.chance.choice(POLICIES))
 
     def _fail(self) -> None:
-        step = self.chance.choice(FAILING)
+        step = self.chance.choice(self.failing)
         errors = [self.chance.choice(("unreachable", "busy", "invalid", "broke")) for _ in range(2)]
         self.doings.failures.setdefault(step, []).extend(errors)
         if self.chance.random() < 0.3:

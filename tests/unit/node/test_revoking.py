@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from edge_runtime import App, Context
 from edge_runtime.base.errors import PeerError, UsageError
 from edge_runtime.base.moment import Trust
 from edge_runtime.node import commands as c
@@ -182,6 +184,37 @@ def test_what_was_written_before_the_withdrawal_was_known_counts_and_is_flagged_
     late = world.device("relay").show("nap")["acted_before_revocation_known"][0]
     assert late["known_age_ms"] > late["acted_age_ms"], "the relay heard of it after the deed"
     checks.at_rest()
+
+
+def test_photographs_before_the_word_arrives_are_flagged_and_those_after_it_are_denied() -> None:
+    """Behaviours: 19.1 (row 1100), 11.4: issued at 300 s, heard at 1030 s; a photograph each 70 s."""
+    app = App("camera")
+
+    @app.intent("survey")
+    async def survey(ctx: Context) -> int:
+        for number in range(17):
+            await asyncio.sleep(70)
+            await ctx.run("photograph", lambda: None)
+        return number
+
+    world = World("base", "drone", apps=[app])
+    base, drone = world.device("base"), world.device("drone")
+    drone.submit("survey", name="survey")
+    world.run(seconds=300)
+    revoke(base, drone)
+    world.run(seconds=730)
+    world.link("base", "drone", up=True)
+    world.run(hours=3)
+    taken = rows(drone, "survey", "executed")
+    flagged = [at for at, row in enumerate(taken, start=1) if row["acted_before_revocation_known"]]
+    assert flagged == list(range(5, 15)) and len(taken) == 14
+    for at in flagged:
+        flag = taken[at - 1]["acted_before_revocation_known"]
+        assert (flag["acted_age_ms"], flag["issued_age_ms"]) == (at * 70_000, 300_000)
+        assert 1_030_000 <= flag["known_age_ms"] < 1_031_000
+    (denied,) = rows(drone, "survey", "denied")
+    assert denied["body"]["rule"] == "grant withdrawn" and denied["acted_before_revocation_known"] is None
+    assert denied["age_ms"] == 15 * 70_000
 
 
 def test_where_a_clock_cannot_tell_the_flag_says_so() -> None:

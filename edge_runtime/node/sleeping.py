@@ -186,18 +186,19 @@ def rest_of_call(live: Live, call: StepCall, age_ms: int) -> Pause | None:
     """Return how a call that was tried very often without a result waits longer than its last failure asks for.
 
     A try is two or three entries, and a history has a bound. Where nobody was reached the prober paces, and what is
-    partly done goes on; the call's own `max_ms` is kept, and an operator's `resume` lets it try once more.
+    partly done goes on: such tries count for nothing when another failure follows. The call's own `max_ms` is kept, and
+    an operator's `resume` lets it try once more.
     """
     memory = live.state.content.steps.get(call.path)
     if memory is None or memory.age_ms <= live.state.resumed_age_ms:
         return None
     if memory.outcome in (Outcome.UNREACHABLE, Outcome.PARTIAL):
         return None
-    if memory.tries >= TRIES_STUCK:
-        return Pause((), f"{STUCK}: {call.name} was tried {memory.tries} times")
-    stay_ms = stay_of_tries_ms(memory.tries)
+    if memory.failures >= TRIES_STUCK:
+        return Pause((), f"{STUCK}: {call.name} was tried {memory.failures} times")
+    stay_ms = stay_of_tries_ms(memory.failures)
     until_ms = memory.age_ms + (stay_ms if call.retry.max_ms is None else min(stay_ms, call.retry.max_ms))
-    reason = f"after {Outcome(memory.outcome).name.lower()}: tried {memory.tries} times"
+    reason = f"after {Outcome(memory.outcome).name.lower()}: tried {memory.failures} times"
     return Pause((After(until_ms),), reason) if until_ms > age_ms else None
 
 

@@ -21,7 +21,7 @@ from . import bodies as b
 from .codec import decode, decode_value, encode
 
 # Numbers of outcomes (`judge.outcomes`, which stands a floor higher).
-_PARTIAL, _TIMEOUT, _BUSY = 1, 3, 5
+_PARTIAL, _UNREACHABLE, _TIMEOUT, _BUSY = 1, 2, 3, 5
 # ok, timeout, slow, busy, invalid, crashed, unknown, fenced: something was asked of somebody. The rest spent nothing.
 SPENDS_AN_ATTEMPT = (0, 3, 4, 5, 8, 9, 10, 11)
 # How an observer that was itself late marks what it saw (Lifeguard): nobody is blamed for it.
@@ -79,6 +79,7 @@ class StepMemory(Struct):
     """What the ruling chain remembers of one step that has no final outcome yet.
 
     Attributes:
+        free: tries that reached nobody or did a part: they are held against nobody.
         deaths: process deaths over the whole chain. died_at: device of the newest one.
         places: by the name of a peer or a device's id in hex, the one used longest ago first, at most PLACES_MAX.
         done: what earlier tries committed, canonical CBOR each, in order.
@@ -87,6 +88,7 @@ class StepMemory(Struct):
 
     attempt: bytes
     tries: int = 0
+    free: int = 0
     outcome: int = 0
     age_ms: int = 0
     deaths: int = 0
@@ -96,9 +98,15 @@ class StepMemory(Struct):
     done: list[bytes] = field(default_factory=list)
     rest: bytes | None = None
 
+    @property
+    def failures(self) -> int:
+        """How many tries failed for a reason that waiting for a way does not mend."""
+        return max(0, self.tries - self.free)
+
     def take(self, body: b.ExecutedSealed, author: bytes, age_ms: int) -> None:
         """Remember one more try that is not the last."""
         self.tries, self.outcome, self.age_ms, self.error = body.try_number, body.outcome, age_ms, body.error
+        self.free += body.outcome in (_PARTIAL, _UNREACHABLE)
         self.deaths += body.deaths
         self.died_at = author if body.deaths else self.died_at
         name = body.peer or author.hex()

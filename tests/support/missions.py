@@ -52,7 +52,9 @@ from tests.support.mission_apps import APPS, Actuators
 from tests.support.plays import UNITS_MS, Theatre, duration_ms
 
 DEATH_CHANCE = 0.02  # of a process, at each of its commits
-ASKED_FOR = ("records", "arrived", "published", "dropped", "units", "disputed", "claims", "signed", "children", "rights")
+ASKED_FOR = (
+    "records", "arrived", "published", "dropped", "units", "disputed", "claims", "signed", "children", "rights",
+)  # fmt: skip
 PATH = re.compile(r"\d+/[^ ]*/[^/]+:\d+")
 # Of the body of a record, what a mission tells.
 TOLD: dict[str, tuple[str, ...]] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge_runtime import App, Context
+from edge_runtime import App, Busy, Context, Unreachable
 from edge_runtime.base.limits import LOOPS_STUCK
 from edge_runtime.base.units import DAY_MS
 from edge_runtime.node import commands as c
@@ -155,3 +155,25 @@ def test_a_step_that_never_answers_is_tried_less_and_less_and_is_stuck_in_the_en
     base.ask(c.Resume("it"))
     world.run(hours=1)
     assert show(base)["attempts"] == attempts + 1
+
+
+def test_what_was_away_for_long_is_asked_again_as_soon_as_it_says() -> None:
+    """Behaviour: 6.1, 6.2: tries that reached nobody do not lengthen the wait for what then asks for a second."""
+    at_ms: list[int] = []
+    app = App("away")
+
+    @app.intent("knock")
+    async def knock(ctx: Context) -> None:
+        def once() -> None:
+            at_ms.append(world.now_ms)
+            if len(at_ms) <= 40:
+                raise Unreachable("nobody there")
+            if len(at_ms) == 41:
+                raise Busy("one moment", 1)
+
+        await ctx.run("knock", once)
+
+    world = World("base", apps=[app])
+    world.device("base").submit("knock", name="it")
+    world.run(days=1)
+    assert len(at_ms) == 42 and at_ms[-1] - at_ms[-2] == 1_000

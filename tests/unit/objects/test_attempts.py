@@ -127,3 +127,9 @@ def test_an_object_without_an_envelope_counts_nothing() -> None:
     spending.take(tried(TIMEOUT), 1)
     assert spending.tries == [] and spending.exhausted(-1) is None
     assert INVALID in SPENDS_AN_ATTEMPT
+
+
+def test_tries_that_reached_nobody_are_no_failures() -> None:
+    """Behaviour: 6.1: no budget used."""
+    memory = remembered(*[tried(UNREACHABLE, number) for number in range(1, 41)], tried(CRASHED, 41))
+    assert (memory.tries, memory.failures) == (41, 1)

@@ -13,8 +13,9 @@ from tests.support.plays import Scene, read_scenes, write_scenes
 
 MISSIONS = sorted((Path(__file__).parent / "missions").glob("*.play"))
 DEATHS = 12  # in one mission
-# What a death may leave to a person: a step that kills its process, and a gated one that may have happened.
-FOR_AN_OPERATOR = ("quarantined", "the process died here twice", "unknown whether")
+# What a death may leave to a person: a step that kills its process, a gated one that may have happened, and one that
+# did not come to its end before custody went where it cannot be done.
+FOR_AN_OPERATOR = ("quarantined", "the process died here twice", "unknown whether", "no device with")
 
 
 @cache

@@ -118,9 +118,9 @@ def make_drone(fakes: Actuators, device: str) -> App:
     @app.intent("survey", degrades={"cells": "subset"})
     async def survey(ctx: Context, cells: list[str]) -> dict[str, Any]:
         await ctx.run("take off", fly, "up", 0, needs=("camera", "mavlink"))
-        number, taken, sending = 0, list[str](), list[Any]()
+        number, missed, taken, sending = 0, 0, list[str](), list[Any]()
         asked_for, helping = cells, None
-        while len(taken) < len(cells):
+        while len(taken) < len(cells) and missed < 3:
             number += 1
             kept = await wait_for(ctx, number * period_s, cells, len(taken), len(cells) == len(asked_for))
             if kept != cells:
@@ -128,14 +128,17 @@ def make_drone(fakes: Actuators, device: str) -> App:
             cells = kept
             cell = cells[len(taken)]
             if not await photograph_at(ctx, cell, number * period_s):
+                missed += 1
                 continue  # its moment passed: the same cell at the next one
+            missed = 0
             taken.append(cell)
             sending.append(asyncio.ensure_future(ctx.run("upload", upload, cell, to=("base",))))
             if len(taken) == 3:
                 await asyncio.sleep(50)
                 await take_shortcut(ctx)
         await asyncio.gather(*sending)
-        return {"sent": len(sending), "by others": {} if helping is None else await helping}
+        others = {} if helping is None else await helping
+        return {"sent": len(sending), "missed": cells[len(taken) :], "by others": others}
 
     @app.intent("survey.rest")
     async def survey_rest(ctx: Context, cells: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ Nothing is told but what a scene asks for; beside the words of `tests.support.pl
     link A B up [latency=14m] [rate=300]           latency one way, bytes a second
     part A B | C D | E                             all links within a part up, all others down
     hub A 5m B C … | tour A 5m B C …               A meets all for so long, together or one after another
+    revoke A B                                     A withdraws the grants of B: healing is without B
     destroy A                                      it never comes back
     children A OBJECT                              its children as A knows them, named OBJECT/SLOT from then on
     records A OBJECT KIND … or KIND=WORD           records of these kinds that A holds, new since it was asked
@@ -130,6 +131,7 @@ class Mission(Theatre):
         self.came: dict[str, int] = {}
         self.is_healed = False
         self.died = 0
+        self.revoked: dict[str, None] = {}  # healing is without them
         self.keys: dict[str, bytes] = {}  # of all devices, lost ones too
         self.children: dict[str, str] = {}  # name in this mission -> id
 
@@ -187,8 +189,10 @@ class Mission(Theatre):
             case ["link", one, other, way, *fields]:
                 self._link(one, other, way == "up", dict(item.split("=") for item in fields))
             case ["destroy", name]:
-                self.world.crash(name, restart=False)
-                del self.world.devices[name]
+                self._forget(name)
+            case ["revoke", name, other]:
+                self.world.device(name).ask(c.Revoke(self.keys[other].hex()))
+                self.revoked[other] = None
             case ["heal"]:
                 self._heal()
             case ["tried"]:
@@ -234,6 +238,8 @@ class Mission(Theatre):
 
     def _heal(self) -> None:
         assert self._checks is not None
+        for name in self.revoked:
+            self._forget(name)
         names = list(self.world.devices)
         self.fakes.links.update({frozenset((one, other)): None for one in names for other in names if one != other})
         self._checks.heal()
@@ -245,6 +251,10 @@ class Mission(Theatre):
                 rows = self.world.device(name).ask(c.List(status))
                 mine = [row for row in rows if row["custodian_name"] == name]
                 self.extra.extend(f"{name} holds {row['name']}, {status}: {row['reason']}" for row in mine)
+
+    def _forget(self, name: str) -> None:
+        self.world.crash(name, restart=False)
+        del self.world.devices[name]
 
     def _tell(self, word: str, device: Device, rest: list[str]) -> None:
         match word, rest:
@@ -314,8 +324,10 @@ class Mission(Theatre):
                 told[key] = None
                 body = [f"{word}={_short(row['body'].get(word))}" for word in TOLD.get(row["kind"], ())]
                 void = [f"void: {row['void']}"] if row["void"] else []
+                void.extend(["flagged"] if row.get("acted_before_revocation_known") else [])
                 when = self._time(row["age_ms"])
-                self.extra.append(" ".join([device.name, name, when, row["device_name"], row["kind"], *body, *void]))
+                who = next(other for other, key in self.keys.items() if key.hex() == row["device"])
+                self.extra.append(" ".join([device.name, name, when, who, row["kind"], *body, *void]))
 
     def _tell_units(self, word: str, device: Device, name: str, of: bytes) -> None:
         """Tell of shared work only what does not hang on who took which unit: that follows the object's id."""
@@ -397,7 +409,7 @@ def _lives(device: Device) -> list[Live]:
 def _is_asked(row: dict[str, Any], kinds: Sequence[str]) -> bool:
     kind = row["kind"]
     first = TOLD.get(kind, ("kind",))[0]
-    return kind in kinds or f"{kind}={row['body'].get(first)}" in kinds
+    return kind in kinds or f"{kind}={_short(row['body'].get(first)).partition(':')[0]}" in kinds
 
 
 def _short(value: Any) -> str:

@@ -177,7 +177,7 @@ async def test_stopping_ends_commands_at_once(bench: Bench) -> None:
 
 async def test_a_command_sees_no_terminal_and_no_input() -> None:
     reading: Any = await run_command([sys.executable, "-c", "import sys; print(repr(sys.stdin.read()))"])
-    assert reading.fields["out"] == "''" and os.isatty(0) in (True, False)
+    assert reading.fields["out"] == "''"
 
 
 async def test_a_probe_that_policy_refuses_is_not_looked_at(bench: Bench, tmp_path: Path) -> None:

@@ -80,3 +80,19 @@ def test_a_plan_is_bounded_and_keeps_the_passes_that_come_first() -> None:
     plan = plan_of([Pass(number * HOUR_MS, number * HOUR_MS + 1) for number in range(PLAN_PASSES_MAX + 5, 0, -1)])
     assert len(plan.passes) == PLAN_PASSES_MAX
     assert plan.passes[0].start_ms == HOUR_MS
+
+
+def test_in_a_wide_bar_a_short_pass_never_falls_between_two_attempts() -> None:
+    """Behaviour: 19.7: who misses it waits for the next pass, and that may be weeks away."""
+    short = Pass(HOUR_MS, HOUR_MS + 20_000, 5 * MINUTE_MS)
+    plan = plan_of([short])
+    first_ms = HOUR_MS - 5 * MINUTE_MS
+    before_ms = first_ms - 10_000
+    assert plan.after_failure_ms(before_ms - 3_000, before_ms, 40_000, PROBE_COST_MS) == first_ms
+    at_ms, starts = first_ms, [first_ms]
+    while at_ms < short.last_ms():
+        at_ms = plan.after_failure_ms(at_ms, at_ms + 3_000, 40_000, PROBE_COST_MS)
+        starts.append(at_ms)
+    inside = [start for start in starts if start < short.last_ms()]
+    assert max(later - sooner for sooner, later in zip(inside, inside[1:], strict=False)) < 20_000
+    assert short.last_ms() - inside[-1] < 20_000

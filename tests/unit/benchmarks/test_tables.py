@@ -12,7 +12,8 @@ from benchmarks.results import FLOOR, WORKLOAD, Start, Steps, StepsRow, read_res
 from benchmarks.tables import page, result_table
 
 ROOT = Path(__file__).parents[3]
-RESULTS = [ROOT / "benchmarks" / "results" / f"{name}.json" for name in ("steps", "dormant", "start")]
+NAMES = ("steps", "dormant", "dormant-100000", "start", "wake")
+RESULTS = [ROOT / "benchmarks" / "results" / f"{name}.json" for name in NAMES]
 
 
 def test_a_result_is_a_markdown_table_and_what_was_not_measured_is_a_dash() -> None:

@@ -53,7 +53,7 @@ def run(folder: Path, text: str, bursts: int | None = None, seed: int = 1) -> Ba
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_bars_hold_on_traces_that_nothing_was_tuned_to(tmp_path: Path, shape: str) -> None:
+def test_the_bars_hold_on_traces_of_other_shapes(tmp_path: Path, shape: str) -> None:
     """Behaviour: 6.1, 6.2, 6.10."""
     found = run(tmp_path, SHAPES[shape], bursts=100)
     missed = {bar.what: figure for bar, figure in pacing_bars.judged(found) if bar.judge(figure) != "met"}

@@ -4,7 +4,7 @@
 #   sh deploy/test.sh [--fast | --long] [arguments of pytest]
 #
 #   (nothing)   every level that this machine can run; what it cannot run is listed at the end, with the reason
-#   --fast      unit, property, plays and simulation with few seeds: under a minute
+#   --fast      unit, property, plays and simulation with few seeds: three minutes on two cores
 #   --long      every level, thousands of seeds
 #
 # Environment: PYTHON (3.11 or newer; else the first one found), EDGE_VENV (where the virtual environment stands,

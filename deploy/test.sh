@@ -4,11 +4,12 @@
 #   sh deploy/test.sh [--fast | --long] [arguments of pytest]
 #
 #   (nothing)   every level that this machine can run; what it cannot run is listed at the end, with the reason
-#   --fast      unit, property, plays and simulation with few seeds: three minutes on two cores
+#   --fast      unit, property, plays and simulation with few seeds and small counts: under a minute on two cores
 #   --long      every level, thousands of seeds
 #
 # Environment: PYTHON (3.11 or newer; else the first one found), EDGE_VENV (where the virtual environment stands,
-# .venv), EDGE_SEEDS (seeds of the simulation), EDGE_REQUIRE=all (what cannot run is a failure).
+# .venv), EDGE_SEEDS (seeds of the simulation), EDGE_REQUIRE=all (what cannot run is a failure), EDGE_WORKERS (tests that
+# run side by side: 2; 0 to see prints and use a debugger).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,7 +20,7 @@ mode=all
 case "${1:-}" in
     --fast) mode=fast; shift ;;
     --long) mode=long; shift ;;
-    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 
 is_python() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
@@ -59,7 +60,7 @@ case $mode in
         done
         # Word splitting is meant: the levels have no spaces.
         # shellcheck disable=SC2086
-        set -- $levels "$@"
+        set -- -m "not wide" $levels "$@"
         ;;
     long) : "${EDGE_SEEDS:=2000}" ;;
     all) : "${EDGE_SEEDS:=50}" ;;
@@ -67,4 +68,4 @@ esac
 export EDGE_SEEDS
 say "$mode, EDGE_SEEDS=$EDGE_SEEDS, EDGE_REQUIRE=${EDGE_REQUIRE:-}, $("$venv/bin/python" --version), user $(id -un)"
 # No cache folder: the tree may be somebody else's, and a run must not depend on the run before.
-exec "$venv/bin/python" -m pytest -q -p no:cacheprovider "$@"
+exec "$venv/bin/python" -m pytest -q -p no:cacheprovider -n "${EDGE_WORKERS:-2}" --dist loadgroup "$@"

@@ -1,4 +1,4 @@
-"""For every level: its marker by directory, skips that fail in CI, and a list of what did not run."""
+"""For every level: its marker by directory, skips that fail in CI, a list of what did not run, and what may run beside it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from tests.support.requires import VARIABLE, must_all_run
 
 TESTS = Path(__file__).parent
 MARKERS = {"scenarios": "plays"}  # a folder whose marker has another name
+# Levels that use the machine itself (processes, namespaces, mounts): of each, one test at a time, for several at once would
+# only wait for each other. All others share what workers there are.
+ONE_AT_A_TIME = frozenset({"browser", "card", "contract", "crash", "demo", "hostile", "interop", "netns", "systemd"})
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,6 +27,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if TESTS in item.path.parents and item.path.parent != TESTS:
             level = item.path.relative_to(TESTS).parts[0]
             item.add_marker(MARKERS.get(level, level))
+            if level in ONE_AT_A_TIME:
+                item.add_marker(pytest.mark.xdist_group(level))
 
 
 def _fail_if_all_must_run(report: pytest.TestReport | pytest.CollectReport) -> None:

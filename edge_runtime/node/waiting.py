@@ -131,7 +131,8 @@ class Waiting:
         waits = body.condition_waits()
         if not waits:
             return hints_of(any_of(leaves)) if live.flights and leaves else None
-        others = [leaf for leaf in leaves if all(leaf is not wait.trigger for wait in waits)]
+        of_waits = {id(wait.trigger) for wait in waits}
+        others = [leaf for leaf in leaves if id(leaf) not in of_waits]
         sight = _Sight(self, live, age_ms)
         settled = [self._settle(sight, wait, age_ms) for wait in waits]
         trigger = any_of([*(item.trigger for item in settled), *others])

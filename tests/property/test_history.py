@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -165,6 +166,7 @@ def test_what_rules_and_what_is_void_is_what_the_rules_say_plainly(entries: list
     compare(entries, order)
 
 
+@pytest.mark.wide
 def test_the_same_holds_for_a_thousand_histories_that_are_always_these() -> None:
     """A mistake that is met once in a hundred histories is met here every time."""
     for seed in range(1_000):
@@ -256,6 +258,7 @@ def test_an_entry_that_another_signs_in_the_authors_place_is_another_entry(entri
     assert everything_of(fold([*entries, twin])) == everything_of(state)
 
 
+@pytest.mark.wide
 def test_histories_differ_enough_to_say_something() -> None:
     """The random histories reach every reason for which an entry is void, forks, and several epochs."""
     reasons: dict[str, int] = {}

@@ -35,6 +35,7 @@ def test_the_mission_goes_as_it_says(path: Path) -> None:
     assert write_scenes(happened) == said
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("path", MISSIONS, ids=lambda path: path.stem)
 def test_processes_that_die_after_commits_leave_ends_and_effects_as_they_are(path: Path) -> None:
     """Behaviour: 15.1 (idempotent), 19.1, 19.5, 19.7. What died again and again in one step waits for an operator."""

@@ -72,6 +72,7 @@ class Field:
         return found
 
 
+@pytest.mark.wide
 def test_twenty_devices_cover_two_hundred_units_and_do_little_twice() -> None:
     """Behaviour: 13.1: duplicates below 15 % when each pair meets once in a tenth of the mission."""
     field = Field(devices=20, cells=200, seed=1)
@@ -85,6 +86,7 @@ def test_twenty_devices_cover_two_hundred_units_and_do_little_twice() -> None:
     field.checks.after_healing()
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("seed", [2, 3])
 def test_five_devices_that_die_on_the_way_give_their_work_back(seed: int) -> None:
     """Behaviour: 13.2: claims of the dead lapse, and everything is covered."""
@@ -98,6 +100,7 @@ def test_five_devices_that_die_on_the_way_give_their_work_back(seed: int) -> Non
     assert result is not None and result["missing"] == [] and set(field.done) == set(field.cells)
 
 
+@pytest.mark.wide
 def test_two_halves_that_never_meet_finish_what_they_reach_and_account_for_what_was_done_twice() -> None:
     """Behaviour: 13.4."""
     field = Field(devices=10, cells=40, seed=4)
@@ -117,6 +120,7 @@ def test_two_halves_that_never_meet_finish_what_they_reach_and_account_for_what_
     assert kept and kept <= set(done_twice), "both results of a unit stand side by side"
 
 
+@pytest.mark.wide
 def test_a_device_that_joins_halfway_takes_units_and_nothing_is_configured_anew() -> None:
     """Behaviour: 13.6."""
     field = Field(devices=8, cells=48, seed=5)

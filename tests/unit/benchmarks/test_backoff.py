@@ -52,6 +52,7 @@ def run(folder: Path, text: str, bursts: int | None = None, seed: int = 1) -> Ba
     return measure(file, is_small=True, seed=seed, bursts=bursts)
 
 
+@pytest.mark.wide
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_bars_hold_on_traces_of_other_shapes(tmp_path: Path, shape: str) -> None:
     """Behaviour: 6.1, 6.2, 6.10."""
@@ -60,6 +61,7 @@ def test_the_bars_hold_on_traces_of_other_shapes(tmp_path: Path, shape: str) -> 
     assert missed == {}
 
 
+@pytest.mark.wide
 def test_contacts_shorter_than_the_spacing_cost_a_fifth_of_full_jitter_give_or_take(tmp_path: Path) -> None:
     """The one bar that is missed here, by a hundredth, is on attempts; what reads a signal is not concerned."""
     found = run(tmp_path, BEACON, bursts=100)
@@ -84,6 +86,7 @@ def test_a_link_that_is_never_up_completes_nothing_and_is_judged_by_no_bar(tmp_p
     assert found.row(OURS, "none").wasted_per_task < jitter.wasted_per_task / 5
 
 
+@pytest.mark.wide
 def test_contacts_of_a_second_are_luck_but_end_in_bounded_time(tmp_path: Path) -> None:
     found = run(tmp_path, "".join(f"{at},{at + 1},a,b\n" for at in range(0, 50_000, 1_000)), 10)
     assert found.row(OURS, "link").completed == 1

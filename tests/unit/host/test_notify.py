@@ -61,6 +61,7 @@ def test_a_systemd_that_went_away_is_no_failure(monkeypatch: pytest.MonkeyPatch,
         ("30000000", str(os.getpid()), 15.0), ("30000000", "", 15.0), ("30000000", "1", None), ("", "", None),
         ("x", "", None),
     ],
+    ids=["ours", "nobody's", "another process's", "no watchdog", "no number"],
 )
 def test_the_watchdog_is_fed_twice_an_interval_and_only_if_it_is_ours(
     monkeypatch: pytest.MonkeyPatch, microseconds: str, pid: str, seconds: float | None

@@ -31,6 +31,7 @@ def crowd() -> tuple[World, Device, Doings]:
     return world, device, doings
 
 
+@pytest.mark.wide
 def test_ten_thousand_sleepers_cost_no_look_and_no_turn_while_nothing_is_due(
     crowd: tuple[World, Device, Doings],
 ) -> None:
@@ -42,6 +43,7 @@ def test_ten_thousand_sleepers_cost_no_look_and_no_turn_while_nothing_is_due(
     assert device.alarm_ms is not None and device.alarm_ms > world.now_ms
 
 
+@pytest.mark.wide
 def test_a_fact_that_three_wait_for_costs_at_most_three_looks(crowd: tuple[World, Device, Doings]) -> None:
     """Behaviour: 4.7."""
     world, device, doings = crowd
@@ -86,6 +88,7 @@ def test_what_is_due_together_goes_on_in_bounded_turns_and_nothing_is_left_out()
     assert world.turns - turns >= count // LOOKS_PER_EVENT
 
 
+@pytest.mark.wide
 def test_ten_thousand_that_wait_for_a_threshold_cost_nothing_until_it_is_crossed() -> None:
     """Behaviour: 4.7: a leaf is judged when its truth can have changed, and not when the fact only changed."""
     app = App("thresholds")
@@ -118,6 +121,7 @@ def test_ten_thousand_that_wait_for_a_threshold_cost_nothing_until_it_is_crossed
     assert (agenda.looks, agenda.evaluations) == (looks, judged)
 
 
+@pytest.mark.wide
 def test_a_clock_that_jumps_wakes_so_many_in_a_second_most_overdue_first() -> None:
     """Behaviour: 16.1, 4.11. Mind: a clock jump makes thousands due."""
     doings = Doings()

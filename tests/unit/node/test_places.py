@@ -67,6 +67,7 @@ def entries_of(device: Device, name: str) -> int:
     return found
 
 
+@pytest.mark.wide
 def test_a_thousand_that_wait_cost_one_attempt_and_are_served_one_two_four_in_order(
     world: World, server: Base, base: Device
 ) -> None:

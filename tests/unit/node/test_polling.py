@@ -219,6 +219,7 @@ def test_an_absent_source_is_looked_for_soon_and_then_an_operator_is_told(bench:
     verify(bench.base, "one")
 
 
+@pytest.mark.wide
 def test_ten_thousand_polls_without_a_change_are_one_record(bench: Bench) -> None:
     """Behaviour: 5.5."""
     bench.base.submit("watch", name="one")

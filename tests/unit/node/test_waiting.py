@@ -506,6 +506,7 @@ def test_a_fact_read_again_after_it_was_too_old_fires_though_it_says_the_same() 
     assert ended(device) == "warm"
 
 
+@pytest.mark.wide
 def test_a_body_that_waits_for_more_than_one_trigger_holds_still_wakes_by_all_of_it() -> None:
     """Behaviour: 3.5."""
 

@@ -144,7 +144,8 @@ def test_an_answer_that_took_too_long_is_dropped() -> None:
 
 @pytest.mark.parametrize(
     "says", [RuntimeError("x"), SystemExit(3), KeyboardInterrupt(), "text", Advice("x", 1_001), Advice("x", True),
-             Advice("x", 5, valid_ms=0), Advice(object(), 5), Advice("x" * 9_000, 5)], ids=repr,
+             Advice("x", 5, valid_ms=0), Advice(object(), 5), Advice("x" * 9_000, 5)],
+    ids=["raises", "exits", "interrupts", "text", "too sure", "sure as a bool", "no time", "no value", "too long"],
 )  # fmt: skip
 def test_an_advisor_that_raises_or_answers_out_of_bounds_says_nothing_and_lives_on(says: Any) -> None:
     """Behaviour: 2.6."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from types import TracebackType
 
 from edge_runtime.client import BlockingClient, Client
 
-from .processes import ROOT, Unusable, count_flushes, cpu_ms
+from .processes import ROOT, Unusable, count_flushes, cpu_ms, environment
 from .results import OURS, StepsRow, steps_row
 
 STOP_S = 15.0
@@ -33,7 +32,7 @@ class Daemon:
         apps = ["--app", app] if app else []
         quiet = ["--interface", "lo", "--log-level", "warning"]
         self._argv = [sys.executable, "-m", "edge_runtime", "run", "--state", str(state), *quiet, *apps]
-        self._env = {**os.environ, "PYTHONPATH": str(ROOT)} | ({"BENCH_LOG": str(log)} if log else {})
+        self._env = environment() | ({"BENCH_LOG": str(log)} if log else {})
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
+BYTECODE = BUILD / "pycache"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 ATTACH_S = 10.0
 FLUSH = re.compile(r"\b(?:fsync|fdatasync)\(")
@@ -21,6 +22,15 @@ FLUSH = re.compile(r"\b(?:fsync|fdatasync)\(")
 
 class Unusable(RuntimeError):
     """Something that was to be measured does not run here; the text says what and why."""
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of what is measured: this checkout, compiled once, as an installation has it.
+
+    Some machines forbid Python to write bytecode; a start from source alone takes more than twice as long.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(BYTECODE)}
 
 
 @contextmanager

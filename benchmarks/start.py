@@ -9,7 +9,7 @@ import time
 
 from .dormant import SETTLE_S
 from .ours import Daemon
-from .processes import ROOT, folder, rss_mb
+from .processes import ROOT, environment, folder, rss_mb
 from .results import Start
 
 RUNS, RUNS_SMALL = 9, 3
@@ -47,5 +47,6 @@ def measure(is_small: bool) -> Start:
 
 
 def _time_imports_ms() -> float:
-    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, cwd=ROOT, check=True)
+    argv = [sys.executable, "-c", IMPORTS]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, env=environment(), check=True)
     return float(done.stdout)

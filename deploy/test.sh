@@ -66,6 +66,10 @@ case $mode in
     all) : "${EDGE_SEEDS:=50}" ;;
 esac
 export EDGE_SEEDS
+# The tests start hundreds of daemons: compiled once, kept beside what is installed and not in the tree.
+unset PYTHONDONTWRITEBYTECODE
+PYTHONPYCACHEPREFIX=$("$venv/bin/python" -c 'import sys; print(sys.prefix)')/pycache
+export PYTHONPYCACHEPREFIX
 say "$mode, EDGE_SEEDS=$EDGE_SEEDS, EDGE_REQUIRE=${EDGE_REQUIRE:-}, $("$venv/bin/python" --version), user $(id -un)"
 # No cache folder: the tree may be somebody else's, and a run must not depend on the run before.
 exec "$venv/bin/python" -m pytest -q -p no:cacheprovider -n "${EDGE_WORKERS:-2}" --dist loadgroup "$@"

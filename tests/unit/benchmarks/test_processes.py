@@ -117,3 +117,10 @@ def test_without_the_tracer_nothing_is_counted_rather_than_zero(monkeypatch: pyt
     with processes.count_flushes(os.getpid()) as flushes:
         os.getpid()
     assert flushes.count is None
+
+
+def test_what_is_measured_is_compiled_once_even_where_bytecode_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    environment = processes.environment()
+    assert "PYTHONDONTWRITEBYTECODE" not in environment
+    assert Path(environment["PYTHONPYCACHEPREFIX"]).is_relative_to(processes.BUILD)

@@ -5,7 +5,7 @@
 #
 #   (nothing)   every level that this machine can run; what it cannot run is listed at the end, with the reason
 #   --fast      unit, property, plays and simulation with few seeds and small counts: under a minute on two cores
-#   --long      every level, thousands of seeds
+#   --long      every level, thousands of seeds, 300 power cuts
 #
 # Environment: PYTHON (3.11 or newer; else the first one found), EDGE_VENV (where the virtual environment stands,
 # .venv), EDGE_SEEDS (seeds of the simulation), EDGE_REQUIRE=all (what cannot run is a failure), EDGE_WORKERS (tests that
@@ -62,10 +62,11 @@ case $mode in
         # shellcheck disable=SC2086
         set -- -m "not wide" $levels "$@"
         ;;
-    long) : "${EDGE_SEEDS:=2000}" ;;
+    long) : "${EDGE_SEEDS:=2000}" "${EDGE_CUTS:=300}" ;;
     all) : "${EDGE_SEEDS:=50}" ;;
 esac
-export EDGE_SEEDS
+: "${EDGE_CUTS:=100}"
+export EDGE_SEEDS EDGE_CUTS
 # The tests start hundreds of daemons: compiled once, kept beside what is installed and not in the tree.
 unset PYTHONDONTWRITEBYTECODE
 PYTHONPYCACHEPREFIX=$("$venv/bin/python" -c 'import sys; print(sys.prefix)')/pycache

@@ -100,6 +100,20 @@ def _mount_namespace() -> str | None:
         return _try(mount, "this kernel gives no mount namespaces")
 
 
+@cache
+def _card() -> str | None:
+    """A file system on a loop device: asked of the kernel, in a mount namespace of its own."""
+    for command in ("mkfs.ext4", "losetup", "fsfreeze"):
+        if missing(f"command:{command}"):
+            return "install e2fsprogs and util-linux"
+    if problem := _mount_namespace():
+        return problem
+    with tempfile.TemporaryDirectory() as folder:
+        make = "truncate -s 8M image && mkfs.ext4 -q -F image && mkdir m && mount -o loop image m && umount m"
+        script = f"cd {folder} && {make}"
+        return _try(["unshare", "--mount", "sh", "-c", script], "this kernel mounts no file system on a loop device")
+
+
 def _systemd_nspawn() -> str | None:
     if missing("command:systemd-nspawn"):
         return "install systemd-container"
@@ -126,6 +140,7 @@ CONDITIONS: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "netns": _netns,
     "mount-namespace": _mount_namespace,
+    "card": _card,
     "systemd-nspawn": _systemd_nspawn,
     "systemd-analyze": _systemd_analyze,
     "python-other": _python_other,

@@ -217,6 +217,7 @@ class Answers:
             "device": membership.device.hex(), "name": membership.name,
             "fleets": [{"name": name, "fleet": root.hex()} for name, root in membership.fleets],
             "radio": "on" if membership.is_radio_on else "off",
+            "storage": {"takes_in": not self.parts.room.why_none, "reason": self.parts.room.why_none or None},
             "held": bool(self.parts.store.get_meta("held", 0)),
             "objects": dict(zip(STATUSES, objects, strict=True)),
             "dormant_by_reason": [{"reason": reason, "objects": count} for reason, count in reasons],

@@ -121,7 +121,7 @@ class Contacts:
         self.parts.adverts.touch(event.device, life_ms)
         contact.own_digest, objects = self.reconciler.digest(roots)
         hello = Hello(own.name, moment.wall_ms, int(moment.trust), contact.own_digest, objects)
-        self._denied = self.capacity.in_force()
+        self._denied = self.capacity.told_now()
         denied = [Denied(self._denied)] if self._denied else []
         self._send(contact, [hello, *self.telling.first(contact), *denied, *self._adverts()])
         self._note(contact, "opened")
@@ -153,7 +153,7 @@ class Contacts:
 
     def tell_denials(self) -> None:
         """Tell all contacts what this device cannot do now, if that is news."""
-        denied = self.capacity.in_force()
+        denied = self.capacity.told_now()
         if denied != self._denied:
             self._denied = denied
             for contact in self.by_number.values():

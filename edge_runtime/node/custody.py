@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from ..base.limits import OFFER_MS_MAX, OFFERS_MAX, SILENCES_ELSEWHERE
 from ..objects import bodies as b
 from ..objects.attempts import silent_devices
+from ..objects.entries import Entry
 from ..objects.grants import may_append
 from ..objects.kinds import Kind
 from ..objects.records import make, read_clear
@@ -23,6 +24,7 @@ from .effects import Note, Stage
 from .incapacity import Capacity
 from .messages import Refusal
 from .parts import Parts
+from .room import offers_to
 from .spool import Live
 
 
@@ -126,6 +128,8 @@ class Custody:
     def _why_not(self, live: Live, needs: Sequence[str]) -> Refusal | None:
         """Return why this device does not take custody, or None."""
         state = live.state
+        if self.parts.room.why_none:
+            return Refusal.STORAGE
         if live.parked or self.parts.store.get_meta("held", 0):
             return Refusal.POLICY
         if state.content.is_opaque:
@@ -152,6 +156,12 @@ class Custody:
         self._refused[offer] = None
         offerer = live.state.history.placed[offer].entry.author
         self.refusals.append((live.object, offer, offerer, reason))
+
+    def refuse_unstored(self, object_id: bytes, entries: Sequence[Entry]) -> None:
+        """Refuse offers in entries that there is no room for; nothing of it is recorded."""
+        for entry in entries:
+            if offers_to(self.parts.device, (entry,)):
+                self.refusals.append((object_id, entry.id, entry.author, Refusal.STORAGE))
 
     def hear_refusal(self, live: Live, offer: bytes, who: bytes, reason: int, age_ms: int) -> bool:
         """Take an offer of ours back that its receiver refused; say whether it stood."""

@@ -8,13 +8,15 @@ from typing import assert_never
 from ..base.errors import PeerError
 from . import events as e
 from . import messages as m
-from .contacts import Contact, Contacts
+from .contacts import NO_OBJECT, Contact, Contacts
 from .custody import Custody
+from .effects import Close, Note, Stage
 from .intake import Intake
 from .judgement import Judgement
 from .parts import Parts
 from .revoking import Revoking
 from .spool import Live
+from .room import Shortage
 from .store import Quarantined
 from .surroundings import say_contacts
 
@@ -92,6 +94,20 @@ class Hearing:
             case _:
                 assert_never(event.message)
 
+    def say_room(self, shortage: Shortage, reason: str) -> None:
+        """Begin or end refusing what would be stored; the host says so, with an empty reason at the end.
+
+        Peers in contact hear at once that nothing is to be offered here. At the end contacts are closed: what was
+        refused in them is told again in the next ones.
+        """
+        parts = self.parts
+        if not parts.room.say(shortage, reason):
+            return
+        self.contacts.tell_denials()
+        if not parts.room.why_none:
+            parts.effects.extend(Close(number, "there is room again") for number in self.contacts.by_number)
+        parts.effects.append(Note(Stage.STORED, NO_OBJECT, {"intake": reason or "goes on"}, is_info=True))
+
     def _hear_adverts(self, contact: Contact, items: tuple[bytes, ...]) -> None:
         fresh: list[bytes] = []
         timeline = self.parts.timeline
@@ -115,6 +131,8 @@ class Hearing:
         except Quarantined as error:
             self.intake.count(PeerError("quarantined", str(error)))
             return
+        if taken.refused and self.parts.room.why_none:
+            self.custody.refuse_unstored(message.object, event.entries)
         if taken.live is None:
             if taken.aside:
                 self.contacts.ask_for(contact, message.object)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..base.errors import UsageError
+from ..base.limits import LIST_ITEMS_MAX
 from ..judge.snapshot import Snapshot
 from ..objects import bodies as b
 from ..objects.codec import encode
@@ -38,6 +39,12 @@ class Capacity:
         view = self._view()
         found = [item.subject for item in self._reservations() if evaluate(item.condition, view) is Truth.TRUE]
         return tuple(dict.fromkeys(found))
+
+    def told_now(self) -> tuple[str, ...]:
+        """Return what peers are to hear that this device cannot do: while it has no room, nothing is offered to it."""
+        if not self.parts.room.why_none:
+            return self.in_force()
+        return tuple(dict.fromkeys((*self.parts.intents, *self.parts.settings.capabilities)))[:LIST_ITEMS_MAX]
 
     def capabilities(self) -> tuple[str, ...]:
         """Return what this device can do now, ascending."""

@@ -51,6 +51,10 @@ class Intake:
             age_ms: the object's age at the sender now, for an object not known here.
         """
         taken = Taken(self.parts.spool.find(object_id))
+        if self.parts.room.why_none and not self._belongs_to_what_runs(taken.live):
+            self.count(PeerError("storage", self.parts.room.why_none))
+            taken.refused, taken.live = len(entries), None
+            return taken
         kept = self.parts.members.grants_kept
         for raw in grants:
             try:
@@ -75,6 +79,10 @@ class Intake:
             self._keep_aside(entry)
         taken.aside = len(waiting)
         return taken
+
+    def _belongs_to_what_runs(self, live: Live | None) -> bool:
+        """Say whether an object goes on here also where there is no room: then it hears its signals and results."""
+        return live is not None and live.state.history.view.holder == self.parts.device
 
     def _belongs(self, entry: Entry, object_id: bytes, taken: Taken) -> bool:
         if entry.object == object_id:

@@ -21,6 +21,7 @@ from .facts import Facts
 from .membership import Members
 from .parking import is_freed_by
 from .polls import Polls
+from .room import Room
 from .spool import Flight, Live, Spool
 from .store import Store
 from .timeline import Timeline
@@ -76,6 +77,7 @@ class Parts(Struct):
     works: dict[str, Work] = field(default_factory=dict)
     intents: dict[str, tuple[App, Intent]] = field(default_factory=dict)
     touched: dict[bytes, None] = field(default_factory=dict)
+    room: Room = field(default_factory=Room)
 
     @property
     def device(self) -> bytes:

@@ -46,6 +46,7 @@ class Requests:
             had = self._made_before(command, arguments)
             if had is not None:
                 return had
+        self.parts.room.check()
         root, _, _ = self.parts.members.current_fleet()
         moment = self.parts.timeline.moment
         clear = b.CreatedClear(
@@ -187,6 +188,8 @@ class Requests:
             if view.holder != self.parts.device and not live.state.history.may_hold(self.parts.device):
                 raise UsageError("The object's terms do not let this device hold it: claim it on one that they name.",
                                  Exit.REFUSED)  # fmt: skip
+            if view.holder != self.parts.device:
+                self.parts.room.check()
             self.custody.claim(live, "by an operator", self.parts.spool.age_ms(live))
         self.go_on(live)
         return self.answers.reached(live)

@@ -189,6 +189,8 @@ def _render_status(value: dict[str, Any]) -> str:
     lines.extend(f"    {row['objects']} dormant: {row['reason']}" for row in value["dormant_by_reason"][:5])
     lines.append(f"  contacts now: {value['contacts']}; bytes own {value['bytes']['own']}, "
                  f"carried {value['bytes']['carried']}")  # fmt: skip
+    if not value["storage"]["takes_in"]:
+        lines.append(f"  TAKES IN NOTHING MORE: {value['storage']['reason']}")
     if value["refused"]:
         lines.append("  refused: " + ", ".join(f"{count} {reason}" for reason, count in value["refused"].items()))
     lines.extend(f"  app not loaded: {failure}" for failure in value.get("apps_failed", ()))

@@ -61,6 +61,7 @@ STATUS: dict[str, Any] = {
     "device": DEVICE, "name": "base", "radio": "off", "held": True, "fleets": [{"name": "field", "fleet": OBJECT}],
     "objects": {"awake": 0, "dormant": 5, "attempting": 0, "ended": 1}, "contacts": 0, "refused": {"signature": 2},
     "dormant_by_reason": [{"reason": "no camera", "objects": 5}], "bytes": {"own": 10, "carried": 20},
+    "storage": {"takes_in": True, "reason": None},
 }  # fmt: skip
 CAPSULE = {"object": OBJECT, "entries": 3, "verified": "full", "head": ["ef" * 32], "file": "a.capsule"}
 FLEET = {"fleet": OBJECT, "name": "field", "all": [{"fleet": OBJECT, "name": "field"}, {"fleet": DEVICE, "name": "b"}]}

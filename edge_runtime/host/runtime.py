@@ -13,10 +13,8 @@ import signal
 import sys
 from collections.abc import Coroutine
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from ..base.errors import Exit, UsageError
@@ -39,6 +37,7 @@ from .imports import Imports
 from .local import make_fleet
 from .notes import is_logged, log_note
 from .notify import Notifier
+from .options import RunOptions
 from .probes import Probes
 from .sources import Sources
 from .statedir import StateDir
@@ -50,26 +49,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("edge_runtime")
 STATUS_EVERY_S = 10.0
-
-
-class RunOptions(Struct, frozen=True):
-    """What `run` was given; lists add to the configuration file's."""
-
-    state: Path
-    config: Path | None = None
-    name: str = ""
-    apps: tuple[str, ...] = ()
-    capabilities: tuple[str, ...] = ()
-    resources: tuple[str, ...] = ()
-    listen: str = ""
-    peers: tuple[str, ...] = ()
-    interfaces: tuple[str, ...] = ()
-    log_level: str = "info"
-
-    @property
-    def folder(self) -> Path:
-        """Where `policy.toml` stands: beside the configuration file, or in the state directory."""
-        return self.config.parent if self.config is not None else self.state
 
 
 class Runtime:

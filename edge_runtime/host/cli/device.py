@@ -19,7 +19,8 @@ def run(options: Namespace) -> int:
     from ..lean import import_asyncio
 
     import_asyncio()  # first of all
-    from ..runtime import RunOptions, run_daemon
+    from ..options import RunOptions
+    from ..runtime import run_daemon
 
     return run_daemon(
         RunOptions(

@@ -42,8 +42,8 @@ class Capsules:
         """Store a capsule's entries and go on with the object."""
         try:
             self.parts.room.check()
-        except UsageError as error:
-            return Answer(event.ticket, error=error)
+        except UsageError as refusal:
+            return Answer(event.ticket, error=refusal)
         taken = self.intake.take(event.object, event.grants, event.entries, event.age_ms, event.age_is_exact)
         if taken.live is None:
             known = ", ".join(f"{reason} {count}" for reason, count in sorted(self.intake.refusals.items()))

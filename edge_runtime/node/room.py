@@ -1,4 +1,4 @@
-"""Whether this device takes in anything more: one rule for a spool at its bound, a full disk, and a disk that is broken.
+"""Whether this device takes in anything more: one rule for a spool at its bound and a disk that is full or broken.
 
 While a reason stands, nothing new comes in: no submission, no capsule, no custody, no entries of objects that others
 hold. What this device has custody of goes on to its end, and what it holds is served.

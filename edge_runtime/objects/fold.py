@@ -12,41 +12,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from . import bodies as b
-from .advice import Advised, read_advised
 from .attempts import Spending, StepMemory
 from .children import DelegatedSealed, Delegation, Origin
 from .codec import encode
 from .content import Content, Denial, Dormancy, Finish, Input
 from .entries import Entry
-from .gated import UNKNOWN_PREFIX, unknown_name
 from .grants import Role
 from .history import NOBODY, History, Placed
-from .incapacity import Incapacities
+from .inputs import Inputs
 from .intents import lineage_by_name, lineage_of_child
 from .kinds import Kind
 from .loops import loops_after
 from .polled import after
 from .records import SHAPES, Record, read_clear, read_sealed
-from .refining import LEAVE_PREFIX, Asked, leave_name
+from .refining import Asked, leave_name
 from .rights import Rights
 from .script import Resumed, Resumption, Script
-from .units import RESULT_PREFIX, Said, Units, result_signal
 
 TRUE = b"\xf5"  # canonical CBOR of true
 
 
-class ObjectState:
-    """History and folded state of one object on this device.
+class ObjectState(Inputs):
+    """History and folded state of one object on this device; what was put into it stands in `Inputs`.
 
     Attributes:
         history: all entries, placed.
         content: of the ruling chain.
-        inputs: signals with effect, in the order in which a body may take them.
-        incapacities: what devices said they cannot do. units: claims and results of shared work.
-        advice: all that has effect, fresh or not, by (height, ref); see `advice.freshest`.
-        cancels: ids of cancel requests with effect, lowest first.
-        holding: what the newest of an operator's words is: 0 hold, 1 release, 2 resume, None for none.
-        resumed_age_ms: age at the newest `resume`, -1 for none: failures up to then are forgiven.
         invalid: fingerprints of calls that were found invalid, on whichever branch: they never run again.
     """
 
@@ -55,26 +46,14 @@ class ObjectState:
         self.history = History(first, roles, void_from)
         self.object = first.id
         self.content = Content()
-        self.inputs: list[Input] = []
-        self.advice: list[Advised] = []
-        self.cancels: list[bytes] = []
-        self.incapacities = Incapacities()
-        self.units = Units()
-        self._words: list[tuple[int, bytes, int, int]] = []
-        self.resumed_age_ms = -1
-        self._resumed_height = -1
+        super().__init__()
         self.invalid: dict[bytes, None] = {}
         self._refold()
 
     @property
-    def holding(self) -> int | None:
-        """The newest operator's word by (height, entry id, place in it), or None."""
-        return max(self._words)[3] if self._words else None
-
-    @property
     def is_resumed(self) -> bool:
         """Whether an operator's `resume` came after the newest ruling turn: no turn has heard of it yet."""
-        return self._resumed_height > self.history.placed[self.history.view.tip].height
+        return self.resumed_height > self.history.placed[self.history.view.tip].height
 
     def add(self, entry: Entry, roles: Sequence[Role]) -> Placed:
         """Place an entry whose parents are here, and bring the state up to date."""
@@ -82,7 +61,7 @@ class ObjectState:
         if placed.void:
             return placed  # it cannot change what rules: the view of its past is part of the whole already
         if entry.is_input:
-            self._apply_input(entry, roles)
+            self.take_input(entry, roles, self.history.placed[self.object].entry.author)
             if self.content.awaited and any(ref[:-2] == entry.id for ref in self.content.awaited):
                 self._refold()
         elif not grows:
@@ -149,61 +128,6 @@ class ObjectState:
         for entry in self.history.chain():
             if not self.history.placed[entry.id].void:  # the first one may be
                 self._apply_turn(entry)
-
-    def _may_say(self, name: str, entry: Entry, roles: Sequence[Role]) -> bool:
-        """Say whether a signal counts: leave to widen comes from the maker and operators, an answer from operators.
-
-        A result of a unit is said by `unit` alone.
-        """
-        if name.startswith(RESULT_PREFIX):
-            return False
-        if name.startswith(UNKNOWN_PREFIX):
-            return Role.OPERATOR in roles
-        maker = self.history.placed[self.object].entry.author
-        return not name.startswith(LEAVE_PREFIX) or entry.author == maker or Role.OPERATOR in roles
-
-    def _apply_input(self, entry: Entry, roles: Sequence[Role]) -> None:
-        for index, record in enumerate(entry.records):
-            ref = entry.id + index.to_bytes(2, "big")
-            match record.kind:
-                case Kind.SIGNALLED:
-                    body = read_sealed(record)
-                    if isinstance(body, b.SignalledSealed) and self._may_say(body.name, entry, roles):
-                        item = Input(ref, entry.height, body.name, body.value, entry.author, entry.age_ms)
-                        self._keep_input(item)
-                case Kind.UNIT:
-                    unit = read_sealed(record)
-                    if isinstance(unit, b.UnitSealed):
-                        self._keep_unit(unit, entry, ref)
-                case Kind.CANNOT:
-                    said = read_sealed(record)
-                    if isinstance(said, b.CannotSealed):
-                        self.incapacities.keep(said, entry.author, entry.height, ref, roles)
-                case Kind.ADVISED:
-                    advised = read_advised(read_sealed(record), ref, entry.height, entry.author)
-                    if advised is not None:
-                        self.advice = sorted([*self.advice, advised], key=lambda item: (item.height, item.ref))
-                case Kind.CANCEL_REQUESTED:
-                    self.cancels = sorted([*self.cancels, entry.id])
-                case Kind.HOLDING:
-                    clear = read_clear(record)
-                    assert isinstance(clear, b.HoldingClear)
-                    self._words.append((entry.height, entry.id, index, clear.what))
-                    if clear.what == 2:
-                        self.resumed_age_ms = max(self.resumed_age_ms, entry.age_ms)
-                        self._resumed_height = max(self._resumed_height, entry.height)
-                case _:
-                    pass  # carried; this version reads nothing in it
-
-    def _keep_unit(self, body: b.UnitSealed, entry: Entry, ref: bytes) -> None:
-        self.units.keep(body, entry.author, entry.height, ref, entry.age_ms)
-        if body.said == Said.RESULT:
-            name, value = result_signal(body, entry.author)
-            self._keep_input(Input(ref, entry.height, name, value, entry.author, entry.age_ms))
-
-    def _keep_input(self, item: Input) -> None:
-        self.inputs.append(item)
-        self.inputs.sort(key=lambda item: (item.height, item.ref))
 
     def _apply_turn(self, entry: Entry) -> None:
         c = self.content

@@ -1,0 +1,111 @@
+"""What devices put into an object beside its turns: signals, units, advice, denials, cancellations, operators' words.
+
+Inputs are sets, read in an order that follows from their heights and hashes: whatever came first, all devices with the
+same entries hold the same. What history found void never comes here.
+
+Source: `docs/format.md` (State).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import bodies as b
+from .advice import Advised, read_advised
+from .content import Input
+from .entries import Entry
+from .gated import UNKNOWN_PREFIX
+from .grants import Role
+from .incapacity import Incapacities
+from .kinds import Kind
+from .records import read_clear, read_sealed
+from .refining import LEAVE_PREFIX
+from .units import RESULT_PREFIX, Said, Units, result_signal
+
+
+class Inputs:
+    """The inputs of one object that have effect.
+
+    Attributes:
+        inputs: signals, in the order in which a body may take them.
+        incapacities: what devices said they cannot do. units: claims and results of shared work.
+        advice: all of it, fresh or not, by (height, ref); see `advice.freshest`.
+        cancels: ids of cancel requests, lowest first.
+        holding: what the newest of an operator's words is: 0 hold, 1 release, 2 resume, None for none.
+        resumed_age_ms, resumed_height: of the newest `resume`, -1 for none: failures up to that age are forgiven.
+    """
+
+    def __init__(self) -> None:
+        self.inputs: list[Input] = []
+        self.advice: list[Advised] = []
+        self.cancels: list[bytes] = []
+        self.incapacities = Incapacities()
+        self.units = Units()
+        self._words: list[tuple[int, bytes, int, int]] = []
+        self.resumed_age_ms = -1
+        self.resumed_height = -1
+
+    @property
+    def holding(self) -> int | None:
+        """The newest operator's word by (height, entry id, place in it), or None."""
+        return max(self._words)[3] if self._words else None
+
+    def take_input(self, entry: Entry, roles: Sequence[Role], maker: bytes) -> None:
+        """Take in an entry of inputs that has effect.
+
+        Args:
+            roles: of its author. maker: the device that made the object.
+        """
+        for index, record in enumerate(entry.records):
+            ref = entry.id + index.to_bytes(2, "big")
+            match record.kind:
+                case Kind.SIGNALLED:
+                    body = read_sealed(record)
+                    if isinstance(body, b.SignalledSealed) and self._may_say(body.name, entry, roles, maker):
+                        item = Input(ref, entry.height, body.name, body.value, entry.author, entry.age_ms)
+                        self._keep_input(item)
+                case Kind.UNIT:
+                    unit = read_sealed(record)
+                    if isinstance(unit, b.UnitSealed):
+                        self._keep_unit(unit, entry, ref)
+                case Kind.CANNOT:
+                    said = read_sealed(record)
+                    if isinstance(said, b.CannotSealed):
+                        self.incapacities.keep(said, entry.author, entry.height, ref, roles)
+                case Kind.ADVISED:
+                    advised = read_advised(read_sealed(record), ref, entry.height, entry.author)
+                    if advised is not None:
+                        self.advice = sorted([*self.advice, advised], key=lambda item: (item.height, item.ref))
+                case Kind.CANCEL_REQUESTED:
+                    self.cancels = sorted([*self.cancels, entry.id])
+                case Kind.HOLDING:
+                    clear = read_clear(record)
+                    assert isinstance(clear, b.HoldingClear)
+                    self._words.append((entry.height, entry.id, index, clear.what))
+                    if clear.what == 2:
+                        self.resumed_age_ms = max(self.resumed_age_ms, entry.age_ms)
+                        self.resumed_height = max(self.resumed_height, entry.height)
+                case _:
+                    pass  # carried; this version reads nothing in it
+
+    @staticmethod
+    def _may_say(name: str, entry: Entry, roles: Sequence[Role], maker: bytes) -> bool:
+        """Say whether a signal counts: leave to widen comes from the maker and operators, an answer from operators.
+
+        A result of a unit is said by `unit` alone.
+        """
+        if name.startswith(RESULT_PREFIX):
+            return False
+        if name.startswith(UNKNOWN_PREFIX):
+            return Role.OPERATOR in roles
+        return not name.startswith(LEAVE_PREFIX) or entry.author == maker or Role.OPERATOR in roles
+
+    def _keep_unit(self, body: b.UnitSealed, entry: Entry, ref: bytes) -> None:
+        self.units.keep(body, entry.author, entry.height, ref, entry.age_ms)
+        if body.said == Said.RESULT:
+            name, value = result_signal(body, entry.author)
+            self._keep_input(Input(ref, entry.height, name, value, entry.author, entry.age_ms))
+
+    def _keep_input(self, item: Input) -> None:
+        self.inputs.append(item)
+        self.inputs.sort(key=lambda item: (item.height, item.ref))

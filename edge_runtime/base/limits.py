@@ -203,6 +203,13 @@ DEMO_IMAGES_MAX = 60  # more would take over a minute; the first ones by name ar
 QUERY_VALUE_BYTES_MAX = 1 * MIB  # the largest stored value is an entry; SQL could make any size
 QUERY_BYTES_MAX = 16 * MIB  # of all rows: they are answered in one line
 
+# --- Looking after a device. ---
+DOCTOR_LINKS_MAX = 16  # on which `doctor` tries multicast; a host of containers has hundreds
+DOCTOR_ASK_S_MAX = 10  # for the daemon, or systemd, to answer; a flush on a worn card takes seconds
+DOCTOR_SPOOL_S_MAX = 5  # of reading the spool; a larger one is not checked whole
+DOCTOR_RESTARTS_MAX = 5  # of the unit since it was started; more are no accident
+ROOT_BACKUP_BYTES_MAX = 4 * KIB  # of a root key's backup; the longest name makes half of it
+
 # --- Time. ---
 TIMER_SLICE_MS_MAX = 30 * SECOND_MS  # no sleep of the host's timer is longer: clocks are read again
 SEQUENCE_BLOCK = 10_000  # reserved on disk before use

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..node.turns import run_turn
 from ..objects.keys import SigningKey
 from .clock import Clock
 from .device import host_name, make_node
+from .root_keys import MARK
 from .statedir import SEED_BYTES, StateDir
 
 
@@ -24,12 +26,29 @@ def answer_locally(path: Path, command: Command) -> Any:
     Raises:
         UsageError: refused, or a daemon has the state.
     """
+    return _answer_event(path, lambda state: make_fleet(state, 1, command.name)
+                         if isinstance(command, FleetCreate) else Asked(1, command))  # fmt: skip
+
+
+def restore_fleet(path: Path, name: str, key: SigningKey) -> Any:
+    """Keep a root key that comes back from its backup, and make this device operator and executor of its fleet.
+
+    Raises:
+        UsageError: a daemon has the state.
+    """
+    def keep(state: StateDir) -> Event:
+        file = state.keep_root(key)
+        file.with_suffix(MARK).touch(mode=0o600)  # it came from a backup
+        return FleetMade(1, name, key)
+
+    return _answer_event(path, keep)
+
+
+def _answer_event(path: Path, make_event: Callable[[StateDir], Event]) -> Any:
     state = StateDir.open(path)
     try:
         node = make_node(state, (), Policy.default(), clock := Clock(), host_name())
-        event: Event = Asked(1, command)
-        if isinstance(command, FleetCreate):
-            event = make_fleet(state, 1, command.name)
+        event = make_event(state)
         turn, _ = run_turn(node, [event], clock.read)
         node.parts.store.connection.close()
     finally:

@@ -227,6 +227,16 @@ class Lan:
             rules += f"add rule {chain} {drop}\n"
         _run(["ip", "netns", "exec", self._switch, "nft", "-f", "-"], rules)
 
+    def block_multicast(self, host: int) -> None:
+        """Let no multicast of IP pass at this host's port, as an access point does that isolates clients; ends with
+        `clear`."""
+        rules = f"add table netdev loss{host}\nflush table netdev loss{host}\n"
+        for hook in ("ingress", "egress"):
+            chain = f"netdev loss{host} {hook}"
+            rules += f"add chain {chain} {{ type filter hook {hook} device p{host} priority 0; }}\n"
+            rules += f"add rule {chain} ip daddr 224.0.0.0/4 drop\nadd rule {chain} ip6 daddr ff02::fb drop\n"
+        _run(["ip", "netns", "exec", self._switch, "nft", "-f", "-"], rules)
+
     def limit(self, host: int, kbit_per_s: int, queue_ms: int = 2_000) -> None:
         """Limit the rate each way; what waits longer than `queue_ms` is dropped."""
         shape = f"root tbf rate {kbit_per_s}kbit burst 2kb latency {queue_ms}ms"

@@ -24,7 +24,7 @@ def run(options: Namespace) -> int:
 
     return run_daemon(
         RunOptions(
-            state=_state_of(options),
+            state=state_of(options),
             config=Path(options.config) if options.config else None,
             name=options.name,
             apps=tuple(options.app),
@@ -38,7 +38,8 @@ def run(options: Namespace) -> int:
     )
 
 
-def _state_of(options: Namespace) -> Path:
+def state_of(options: Namespace) -> Path:
+    """Return the state directory that the options mean."""
     return Path(options.state) if options.state else default_state()
 
 
@@ -58,7 +59,7 @@ def ask_or_open(options: Namespace, command: str, **fields: Any) -> Any:
         parsed: Command = msgspec.convert({"command": command, **fields}, Command)
     except msgspec.ValidationError as error:
         raise UsageError(f"{command}: {error}.") from None
-    return answer_locally(_state_of(options), parsed)
+    return answer_locally(state_of(options), parsed)
 
 
 def init(options: Namespace) -> int:
@@ -72,9 +73,13 @@ def fleet(options: Namespace) -> int:
         if options.name:
             raise UsageError("fleet show takes no name: it shows this device's fleet.")
         return say(options, "fleet", ask_or_open(options, "fleet-show"))
+    if options.what in ("backup", "restore"):
+        from .upkeep import back_up_root, restore_root
+
+        return back_up_root(options) if options.what == "backup" else restore_root(options)
     if not options.name:
         raise UsageError("fleet create NAME: the fleet needs a name.")
-    return say(options, "fleet", ask_or_open(options, "fleet-create", name=options.name))
+    return say(options, "fleet-create", ask_or_open(options, "fleet-create", name=options.name))
 
 
 def grant(options: Namespace) -> int:

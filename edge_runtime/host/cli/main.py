@@ -19,6 +19,7 @@ PLACES: dict[str, str] = {
     "config": "files",
     "contacts": "device",
     "demo": "device",
+    "doctor": "upkeep",
     "event": "device",
     "explain": "objects",
     "export": "files",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from .parser_upkeep import add_upkeep
+
 OBJECT_HELP = "id, name given at submission, or id prefix of at least 4 digits"
 ONE = (("object",), {"help": OBJECT_HELP})
 ONE_OR_ALL = (("object",), {"nargs": "?", "default": "", "help": OBJECT_HELP + "; without it: this whole device"})
@@ -109,6 +111,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_device(commands)
     _add_files(commands)
+    add_upkeep(commands, _command)
     return parser
 
 
@@ -201,11 +204,13 @@ def _add_device(commands: Any) -> None:
     )
     sub.add_argument("--name", default="", help="for people (default: the host's name)")
     sub = _command(
-        commands, "fleet", "make a fleet, or show this device's",
-        "Who makes one becomes its operator and keeps its root key. Next: `grant DEVICE -o FILE`.",
+        commands, "fleet", "make a fleet, or show this device's; back its root key up",
+        "Who makes one becomes its operator and keeps its root key: whoever has that key lets devices in, and who has "
+        "lost it cannot. Next: `fleet backup -o FILE`, `grant DEVICE -o FILE`.",
     )  # fmt: skip
-    sub.add_argument("what", choices=["create", "show"])
-    sub.add_argument("name", nargs="?", default="", metavar="NAME")
+    sub.add_argument("what", choices=["create", "show", "backup", "restore"])
+    sub.add_argument("name", nargs="?", default="", metavar="NAME|FILE", help="its name; for `restore` the backup")
+    sub.add_argument("-o", "--output", metavar="FILE", help="for `backup`: a new file for the root key")
     sub = _command(
         commands, "grant", "let a device into the fleet",
         "Writes the file that it joins with. Next: carry the file there and `edge-runtime join FILE`.",

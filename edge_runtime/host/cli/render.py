@@ -19,7 +19,12 @@ ADVICE_SHOWN = 5  # the newest; `--json` has all
 
 def render(command: str, value: Any) -> str:
     """Return the text of an answer."""
-    return clean(RENDERERS.get(command, _render_any)(value))
+    found = RENDERERS.get(command)
+    if found is None:
+        from .render_upkeep import RENDERERS as OTHERS
+
+        found = OTHERS.get(command, _render_any)
+    return clean(found(value))
 
 
 def clean(text: str) -> str:
@@ -39,7 +44,8 @@ def _time(ms: int | None) -> str:
     return "-" if ms is None else format_duration(ms)
 
 
-def _count(number: int, one: str, many: str) -> str:
+def count(number: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
     return f"{number} {one if number == 1 else many}"
 
 
@@ -195,7 +201,7 @@ def _render_status(value: dict[str, Any]) -> str:
         lines.append("  refused: " + ", ".join(f"{count} {reason}" for reason, count in value["refused"].items()))
     lines.extend(f"  app not loaded: {failure}" for failure in value.get("apps_failed", ()))
     if value.get("hung_threads"):
-        lines.append(f"  {_count(value['hung_threads'], 'step', 'steps')} never came back: see the log")
+        lines.append(f"  {count(value['hung_threads'], 'step', 'steps')} never came back: see the log")
     if value.get("trouble"):
         lines.append(f"  TROUBLE: {value['trouble']}")
     return "\n".join(lines)
@@ -246,7 +252,7 @@ def _render_revoke(value: dict[str, Any]) -> str:
         f"It is compromised: what it wrote from sequence {value['from_sequence']} on is void."
     )  # fmt: skip
     held = value["objects_held"]
-    after = f"\nIt holds {_count(held, 'object', 'objects')}. Next: `edge-runtime claim OBJECT`." if held else ""
+    after = f"\nIt holds {count(held, 'object', 'objects')}. Next: `edge-runtime claim OBJECT`." if held else ""
     return f"Revoked {value['name']} ({value['device'][:16]}). {what}\nDevices hear of it at their next contact.{after}"
 
 
@@ -260,19 +266,19 @@ def _render_done(value: dict[str, Any]) -> str:
 
 def _render_event(value: dict[str, Any]) -> str:
     woken = value.get("woken")
-    return "Done." if woken is None else f"Done: {_count(int(woken), 'object', 'objects')} woken."
+    return "Done." if woken is None else f"Done: {count(int(woken), 'object', 'objects')} woken."
 
 
 def _render_hand(value: dict[str, Any]) -> str:
     offered = value["offered"]
     if not offered:
         return "Nothing is held here that could be handed over."
-    return f"Offered to {value['to'][:12]}: {_count(offered, 'object', 'objects')}. It takes over at the next contact."
+    return f"Offered to {value['to'][:12]}: {count(offered, 'object', 'objects')}. It takes over at the next contact."
 
 
 def _render_config(value: dict[str, Any]) -> str:
     offers = ", ".join(value["capabilities"]) or "no capabilities"
-    return f"{value['file']} is right: {_count(value['apps'], 'app', 'apps')}, {offers}."
+    return f"{value['file']} is right: {count(value['apps'], 'app', 'apps')}, {offers}."
 
 
 def _render_policy(value: dict[str, Any]) -> str:
@@ -280,26 +286,26 @@ def _render_policy(value: dict[str, Any]) -> str:
         from .policies import render_cases
 
         return render_cases(value)
-    return f"{value['file']} is right: {_count(value['rules'], 'rule', 'rules')}."
+    return f"{value['file']} is right: {count(value['rules'], 'rule', 'rules')}."
 
 
 def _render_export(value: dict[str, Any]) -> str:
     return (
-        f"Written: {value['file']}, {_count(value['entries'], 'entry', 'entries')} of {value['object'][:12]}.\n"
+        f"Written: {value['file']}, {count(value['entries'], 'entry', 'entries')} of {value['object'][:12]}.\n"
         "Next: `edge-runtime verify FILE`, or `edge-runtime import FILE` on a device of the fleet."
     )
 
 
 def _render_verify(value: dict[str, Any]) -> str:
     heads = ", ".join(head[:12] for head in value["head"])
-    count = _count(value["entries"], "entry", "entries")
-    return f"{value['object'][:12]}: {count}, all signatures hold (verified: {value['verified']}), up to {heads}."
+    entries = count(value["entries"], "entry", "entries")
+    return f"{value['object'][:12]}: {entries}, all signatures hold (verified: {value['verified']}), up to {heads}."
 
 
 def _render_import(value: dict[str, Any]) -> str:
-    count = f"{value['new']} new of {_count(value['entries'], 'entry', 'entries')}"
+    new = f"{value['new']} new of {count(value['entries'], 'entry', 'entries')}"
     refused = f", {value['refused']} refused" if value.get("refused") else ""
-    return f"{value['file']}: {count}{refused}. Next: `edge-runtime show {value['object'][:12]}`."
+    return f"{value['file']}: {new}{refused}. Next: `edge-runtime show {value['object'][:12]}`."
 
 
 RENDERERS: dict[str, Callable[[Any], str]] = {

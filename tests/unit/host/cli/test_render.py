@@ -8,6 +8,7 @@ import pytest
 
 from edge_runtime.host.cli.main import PLACES
 from edge_runtime.host.cli.render import RENDERERS, clean, render, table
+from edge_runtime.host.cli.render_upkeep import RENDERERS as UPKEEP
 
 OBJECT, DEVICE = "ab" * 32, "cd" * 32
 SHOWN: dict[str, Any] = {
@@ -128,6 +129,13 @@ ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("policy", {"ok": True, "file": "p.toml", "rules": 2}, ("p.toml", "2 rules")),
     ("export", CAPSULE, ("a.capsule", "3 entries", "import")),
     ("verify", CAPSULE, ("3 entries", "full", "efefefefefef")),
+    ("fleet-create", FLEET, (f"Fleet field, {OBJECT}", "fleet backup -o FILE", "grant DEVICE_ID")),
+    ("fleet-backup", {**FLEET, "file": "r.toml"}, ("r.toml", "fleet field", "fleet restore FILE")),
+    ("doctor", {"ok": False, "findings": [
+        {"check": "disk", "level": "error", "says": "The disk is full.", "do": "Make room."},
+        {"check": "clock", "level": "ok", "says": "The clock is right.", "do": ""},
+    ]}, ("WRONG  disk: The disk is full.\n       -> Make room.", "ok   clock: The clock is right.", "1 thing must")),
+    ("doctor", {"ok": True, "findings": []}, ("Nothing must be put right.",)),
     ("import", {**CAPSULE, "new": 2, "refused": 1}, ("a.capsule", "2 new of 3", "1 refused")),
 ]  # fmt: skip
 
@@ -150,8 +158,9 @@ def test_fields_that_a_newer_device_adds_change_nothing(command: str, value: Any
 
 
 def test_every_command_that_answers_has_a_text_of_its_own() -> None:
-    assert {command for command, _, _ in ANSWERS} == set(RENDERERS)
-    assert set(PLACES) - set(RENDERERS) == {"run", "demo"}
+    known = {*RENDERERS, *UPKEEP}
+    assert {command for command, _, _ in ANSWERS} == known
+    assert set(PLACES) - known == {"run", "demo"}
 
 
 def test_what_would_steer_a_terminal_is_shown() -> None:

@@ -1,0 +1,20 @@
+"""The commands that look after a device: `doctor` and what helps at the keyboard."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+Command = Callable[[Any, str, str, str], argparse.ArgumentParser]
+
+
+def add_upkeep(commands: Any, command: Command) -> None:
+    """Add the parsers of these commands. `command` makes one: of its name, what it does, and what to do next."""
+    sub = command(
+        commands, "doctor", "say what is wrong with this device, and what to do about it",
+        "Clock, disk, permissions, root key, settings, links, multicast and peers; with a daemon and without. Changes "
+        "nothing; sends one packet a link, and none while the radio is off. Ends with code 1 if something must be put "
+        "right.",
+    )  # fmt: skip
+    sub.add_argument("--config", metavar="FILE", help="the daemon's configuration (default: the machine's, if any)")

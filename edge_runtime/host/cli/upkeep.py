@@ -1,0 +1,69 @@
+"""Commands that look after a device: what is wrong with it, and its root key kept elsewhere."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from ...base.errors import Exit, UsageError
+from .console import say
+from .device import ask_or_open, state_of
+
+
+def doctor(options: Namespace) -> int:
+    """Examine the device; exit 1 if something must be put right."""
+    from ..doctor.visit import examine, find_place, is_well
+
+    found = examine(find_place(options.state, options.config))
+    value = {"ok": is_well(found), "findings": [finding.row() for finding in found]}
+    say(options, "doctor", value)
+    return int(Exit.OK if value["ok"] else Exit.FAILED)
+
+
+def back_up_root(options: Namespace) -> int:
+    """Write this device's newest fleet's root key to a file.
+
+    Raises:
+        UsageError: there is none here, it may not be read, or the file cannot be written.
+    """
+    from ..root_keys import list_roots, write_backup
+
+    if not options.output:
+        raise UsageError("fleet backup -o FILE: say where to, such as a stick that stays in a drawer.")
+    shown = ask_or_open(options, "fleet-show")
+    wanted = options.name or shown["fleet"]
+    (name, fleet), *more = [
+        (item["name"], item["fleet"]) for item in shown["all"] if wanted in (item["fleet"], item["name"])
+    ] or [("", "")]
+    if not fleet or more:
+        count = len(more) + bool(fleet)
+        raise UsageError(f"{wanted!r} names {count} fleets here. Give the id that `fleet show` prints.")
+    state = state_of(options)
+    try:
+        roots = [root for root in list_roots(state) if root.fleet == fleet]
+    except OSError as error:
+        what = f"The keys in {state} cannot be read: {error.strerror}. Run as its user."
+        raise UsageError(what, Exit.FAILED) from None
+    if not roots:
+        raise UsageError(f"The root key of fleet {name!r} is not here: back it up where `fleet create` was run.")
+    write_backup(roots[0], name, Path(options.output))
+    return say(options, "fleet-backup", {"fleet": fleet, "name": name, "file": options.output})
+
+
+def restore_root(options: Namespace) -> int:
+    """Take a root key back onto this device, which becomes operator and executor of the fleet; no daemon may run.
+
+    Raises:
+        UsageError: the file is no backup, or a daemon has the state.
+    """
+    from ..local import restore_fleet
+    from ..root_keys import read_backup
+
+    if not options.name:
+        raise UsageError("fleet restore FILE: give the file that `fleet backup` wrote.")
+    name, key = read_backup(Path(options.name))
+    return say(options, "fleet", restore_fleet(state_of(options), name, key))
+
+
+COMMANDS: dict[str, Callable[[Namespace], int]] = {"doctor": doctor}

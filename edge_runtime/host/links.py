@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..base.errors import PeerError, UsageError
@@ -21,7 +19,7 @@ from ..base.limits import HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, PEERS_MAX
 from ..node.events import ContactEnded, ContactOpened, Drained, Heard
 from ..node.membership import Membership
 from ..node.messages import Entries, decode_message
-from ..objects.entries import Entry, verify
+from ..objects.entries import Entry
 from ..objects.grants import check_membership
 from ..objects.intents import hash256
 from .channel import Channel, Doorway, Ended, Identity, open_channel
@@ -30,6 +28,7 @@ from .dialling import Dialler, Spawn, hint_of, instance_of
 from .interfaces import LinkChange, LinkEvent, LinkTable
 from .listening import start_listening
 from .netlink import LinkListener
+from .sessions import Session, Verifier, wins
 from .statedir import StateDir
 from .thread import NodeThread
 
@@ -38,24 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("edge_runtime")
 PROTOCOL_VERSION = 1
-# Two sessions with one peer begun within this are the two sides dialling each other: one rule for both decides.
-TWIN_MS = 2_000
-VERIFY_INLINE = 4  # entries; more are verified in a pool, since PyNaCl lets other threads run
-VERIFY_THREADS = 2
-
-
-class Session(Struct, eq=False):
-    """One authenticated connection. `key` is what was dialled (an instance or a configured address), or empty."""
-
-    number: int
-    channel: Channel
-    began_ms: int
-    initiated: bool
-    interface: int
-    key: str
-    outgoing: asyncio.Queue[tuple[bytes, ...]] = field(default_factory=asyncio.Queue)
-    is_closing: bool = False
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
 class Links:
@@ -93,7 +74,7 @@ class Links:
         self._discovery: Discovery | None = None
         self._looking: asyncio.Task[None] | None = None
         self._changing: asyncio.Task[None] | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._verifier = Verifier()
         self._is_open = False
         self.on_link_up: Callable[[], None] = lambda: None
         self.port = 0
@@ -149,9 +130,7 @@ class Links:
         for session in sessions:
             self._retire(session, reason)
         await asyncio.gather(*(session.channel.close(reason) for session in sessions))
-        if self._pool is not None:
-            self._pool.shutdown(wait=False)
-            self._pool = None
+        self._verifier.close()
 
     def change_membership(self, membership: Membership) -> asyncio.Task[None]:
         """Fleets or the radio changed: contacts begin anew under what holds now. The task ends when that is done."""
@@ -240,7 +219,7 @@ class Links:
         interface = channel.local_scope() or self._table.index_of(channel.local_address())
         session = Session(self._next_number, channel, boot_ms(), initiated, interface, key)
         rival = next((item for item in self._sessions.values() if item.channel.peer == channel.peer), None)
-        if rival is not None and not self._wins(session, rival):
+        if rival is not None and not wins(session, rival, self._membership.device):
             self._spawn(channel.close("another session stands"))
             return
         if rival is not None:
@@ -256,13 +235,6 @@ class Links:
             )
         )
         session.tasks = [self._spawn(self._read(session)), self._spawn(self._write(session))]
-
-    def _wins(self, new: Session, old: Session) -> bool:
-        """Of twins the one dialled by the lower device id wins on both sides; otherwise the newest."""
-        if new.began_ms - old.began_ms > TWIN_MS or new.initiated == old.initiated:
-            return True
-        ours_is_lower = self._membership.device < new.channel.peer
-        return new.initiated == ours_is_lower
 
     async def _read(self, session: Session) -> None:
         channel = session.channel
@@ -286,13 +258,7 @@ class Links:
         entries: tuple[Entry, ...] = ()
         refused = 0
         if isinstance(message, Entries):
-            if len(message.entries) <= VERIFY_INLINE:
-                entries, refused = verify_all(message.entries)
-            else:
-                if self._pool is None:
-                    self._pool = ThreadPoolExecutor(VERIFY_THREADS, "verify")
-                loop = asyncio.get_running_loop()
-                entries, refused = await loop.run_in_executor(self._pool, verify_all, message.entries)
+            entries, refused = await self._verifier.verify(message.entries)
         await self._thread.post_when_room(Heard(session.number, message, entries, refused, len(data)))
 
     async def _write(self, session: Session) -> None:
@@ -387,14 +353,3 @@ class Links:
         if reason not in self.refused:
             log.info("a connection was not made: %s (further ones are only counted)", str(error) or reason)
         self.refused[reason] = self.refused.get(reason, 0) + 1
-
-
-def verify_all(raws: Sequence[bytes]) -> tuple[tuple[Entry, ...], int]:
-    """Verify entries in a pool thread; return those that hold, and how many do not."""
-    entries: list[Entry] = []
-    for raw in raws:
-        try:
-            entries.append(verify(raw))
-        except PeerError:
-            pass
-    return tuple(entries), len(raws) - len(entries)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from edge_runtime.base.errors import PeerError, UsageError
 from edge_runtime.host.clock import Clock
 from edge_runtime.host.device import make_node
-from edge_runtime.host.links import TWIN_MS, Links, Session
+from edge_runtime.host.links import Links
 from edge_runtime.host.local import answer_locally
 from edge_runtime.host.statedir import StateDir
 from edge_runtime.host.thread import NodeThread
@@ -176,37 +175,6 @@ async def free_port(folder: Path) -> int:
     probe.close()
     (folder / "port").write_text(str(port))
     return port
-
-
-@pytest.mark.parametrize(
-    ("apart_ms", "old_is_ours", "new_is_ours", "ours_is_lower", "new_wins"),
-    [
-        (0, True, False, True, False),  # twins: ours stands where we are the lower
-        (0, True, False, False, True),
-        (0, False, True, True, True),
-        (0, False, True, False, False),
-        (TWIN_MS, False, True, False, False),
-        (TWIN_MS + 1, False, True, False, True),  # no twins: the newest, at once
-        (TWIN_MS + 1, True, False, True, True),
-        (0, True, True, True, True),  # dialled by the same side: it has lost the old one
-        (0, False, False, False, True),
-    ],
-)
-def test_of_two_sessions_both_sides_choose_the_same(
-    apart_ms: int, old_is_ours: bool, new_is_ours: bool, ours_is_lower: bool, new_wins: bool
-) -> None:
-    low, high = b"\x00" * 32, b"\xff" * 32
-
-    def decide(device: bytes, peer: bytes, is_mirrored: bool) -> bool:
-        channel: Any = SimpleNamespace(peer=peer)
-        links: Any = SimpleNamespace(_membership=SimpleNamespace(device=device))
-        old = Session(1, channel, 5_000, old_is_ours != is_mirrored, 0, "")
-        new = Session(2, channel, 5_000 + apart_ms, new_is_ours != is_mirrored, 0, "")
-        return Links._wins(links, new, old)
-
-    ours, theirs = (low, high) if ours_is_lower else (high, low)
-    assert decide(ours, theirs, is_mirrored=False) is new_wins
-    assert decide(theirs, ours, is_mirrored=True) is new_wins
 
 
 async def test_a_stranger_is_refused_and_counted_and_nothing_else_happens(make: Make, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from msgspec import Struct, field, structs
 from ..base.limits import HUNG_THREADS_MAX, WORKER_THREADS
 from ..judge.outcomes import Outcome
 from ..node.effects import StartStep
-from ..node.events import StepEnded, StepWithheld
+from ..node.events import StepEnded, StepProgressed, StepWithheld
 from ..program.attempt import Attempt, Meter, enter_attempt
 from ..program.errors import Failure, classify_exception
 from ..program.results import encode_result
@@ -51,7 +51,7 @@ class Workers:
     """Runs what `StartStep` releases.
 
     Args:
-        tell: called with each outcome, from the loop or from a worker thread.
+        tell: called with each outcome, and with the progress of units, from the loop or from a worker thread.
         is_in_force: asked right before a step runs, on the loop or in its thread: does its verdict still hold?
 
     Attributes:
@@ -59,7 +59,7 @@ class Workers:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, tell: Callable[[StepEnded | StepWithheld], None],
+        self, loop: asyncio.AbstractEventLoop, tell: Callable[[StepEnded | StepWithheld | StepProgressed], None],
         is_in_force: Callable[[StartStep], bool],
     ) -> None:  # fmt: skip
         self._loop = loop
@@ -112,7 +112,10 @@ class Workers:
         self._runs[(effect.object, effect.path)] = run
         self._lag.watch()
         owner = effect.object.hex()
-        attempt = Attempt(effect.attempt.hex(), effect.try_number, owner, None, effect.peer, effect.done, run.meter)
+        report = partial(self._tell_progress, run) if effect.is_unit else None
+        attempt = Attempt(
+            effect.attempt.hex(), effect.try_number, owner, None, effect.peer, effect.done, run.meter, report
+        )
         run.context.run(enter_attempt, attempt)
         return run
 
@@ -199,6 +202,14 @@ class Workers:
                 self.hung += 1
                 self._add_thread()  # what is queued behind it has nobody else to take it
         self._finish(run, _failed(run, failure))
+
+    def _tell_progress(self, run: _Run, permille: int, value: bytes) -> None:
+        """Tell how far a unit is; nothing of one that was given up."""
+        effect = run.start
+        if not run.is_over:
+            self._tell(
+                StepProgressed(effect.object, effect.path, effect.attempt, effect.try_number, permille, value)
+            )
 
     def _finish(self, run: _Run, ended: StepEnded | StepWithheld) -> None:
         """Tell an outcome, once."""

@@ -37,6 +37,7 @@ class StartStep(Struct, frozen=True):
         timeout_ms: then the outcome is `timeout`.
         peer: whom to ask, empty where the step names nobody. done: what earlier tries committed, as plain values.
         under: pairs of fleet and device whose grants it rests on.
+        is_unit: it may tell `StepProgressed`, any number of times before its end.
         policy: hash of the policy that permitted it. expires_wall_ms: when its grants end, 0 for never. The host asks
             `authority.is_in_force` right before the step runs, and answers `StepWithheld` if it is not.
         not_after_boot_ms: after that it must not begin, None for no such time.
@@ -57,6 +58,7 @@ class StartStep(Struct, frozen=True):
     done: tuple[Any, ...] = ()
     not_after_boot_ms: int | None = None
     under: tuple[tuple[bytes, bytes], ...] = ()
+    is_unit: bool = False
 
 
 class StopStep(Struct, frozen=True):

@@ -76,6 +76,22 @@ class StepWithheld(Struct, frozen=True):
     try_number: int
 
 
+class StepProgressed(Struct, frozen=True):
+    """A unit of a swarm that runs says how far it is.
+
+    Attributes:
+        object, path, attempt, try_number: as in the `StartStep`.
+        permille: 0 .. 1000. value: canonical CBOR of a part, up to RESULT_BYTES_MAX; empty for none.
+    """
+
+    object: bytes
+    path: str
+    attempt: bytes
+    try_number: int
+    permille: int
+    value: bytes = b""
+
+
 class AdviceGiven(Struct, frozen=True):
     """An advisor that `AskAdvisor` asked has answered: canonical CBOR of the proposal, at most ADVICE_BYTES_MAX."""
 
@@ -215,6 +231,7 @@ Event: TypeAlias = (
     | AskerGone
     | StepEnded
     | StepWithheld
+    | StepProgressed
     | AdviceGiven
     | ProbeAnswered
     | TimeCame
@@ -233,4 +250,7 @@ Event: TypeAlias = (
 
 def is_own(event: Event) -> bool:
     """Say whether an event is a completion or a timer: these go first and are never refused for space."""
-    return isinstance(event, (StepEnded, StepWithheld, ProbeAnswered, TimeCame, Restored, Drained, ContactEnded))
+    return isinstance(
+        event,
+        (StepEnded, StepWithheld, StepProgressed, ProbeAnswered, TimeCame, Restored, Drained, ContactEnded),
+    )

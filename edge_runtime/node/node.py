@@ -210,6 +210,8 @@ class Node:
                 self._take_outcome(event)
             case e.StepWithheld():
                 self._take_outcome(event)
+            case e.StepProgressed():
+                self.swarming.take_progress(event)
             case e.AdviceGiven():
                 self.advising.take(event)
             case e.ProbeAnswered():

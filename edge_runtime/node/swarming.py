@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from ..base.errors import UsageError
-from ..base.limits import UNITS_COMPARED_MAX
+from ..base.limits import UNIT_RISE_PERMILLE, UNITS_COMPARED_MAX
 from ..judge.outcomes import Outcome
 from ..judge.policy import Effect
 from ..objects import bodies as b
 from ..objects.bodies import EffectClass
-from ..objects.codec import encode
+from ..objects.codec import decode_value, encode
 from ..objects.grants import may_append
 from ..objects.intents import fingerprint_of, hash128
 from ..objects.kinds import Kind
@@ -29,7 +29,7 @@ from ..program.calls import Retry, StepCall
 from ..program.payloads import result_type_of
 from ..program.swarming import Work
 from .effects import Stage, StartStep
-from .events import StepEnded, StepWithheld
+from .events import StepEnded, StepProgressed, StepWithheld
 from .judgement import Judgement
 from .parts import Parts
 from .spool import Live
@@ -72,6 +72,26 @@ class Swarming:
         outcome = Outcome(event.outcome).name.lower()
         self.parts.note(Stage.EXECUTED, live, path=event.path, outcome=outcome)
         self.parts.touched[live.object] = None
+
+    def take_progress(self, event: StepProgressed) -> None:
+        """A unit that runs here says how far it is: recorded if it hands on a part, or is worth an entry."""
+        work, _, unit = event.path.removeprefix(PATH_PREFIX).partition("/")
+        live = self.parts.spool.find(event.object)
+        if live is None or self._running.get((live.object, work)) != unit or live.state.content.finish is not None:
+            return
+        if event.attempt == _attempt(live, work, unit) and self._may_say(live):
+            if event.value or self._is_worth_telling(live, work, unit, event.permille):
+                self._say(live, b.UnitSealed(work, unit, int(Said.PROGRESS), event.permille, event.value))
+                self.parts.touched[live.object] = None
+
+    def _is_worth_telling(self, live: Live, work: str, unit: str, permille: int) -> bool:
+        claims = live.state.units.claims_of(work, unit)
+        mine = next((claim for claim in claims if claim.device == self.parts.device), None)
+        announced = next((item for item in announcements(live.state.content.published) if item.work == work), None)
+        if mine is None or announced is None:
+            return False
+        quiet_ms = self.parts.spool.age_ms(live) - max(mine.age_ms, mine.progress_age_ms)
+        return permille >= mine.permille + UNIT_RISE_PERMILLE or 2 * quiet_ms >= announced.claim_ms
 
     def take_withheld(self, event: StepWithheld) -> None:
         """A unit was not let run by the policy in force now: it is looked at again with the next change."""
@@ -134,7 +154,8 @@ class Swarming:
             StartStep(
                 live.object, path, attempt, 1, work.name, permitted.function, permitted.arguments,
                 permitted.result_type, permitted.timeout_ms, verdict.policy, verdict.expires_wall_ms,
-                under=self.parts.under(live),
+                done=tuple(decode_value(part.value) for part in live.state.units.parts_of(work.name, unit)),
+                under=self.parts.under(live), is_unit=True,
             )
         )  # fmt: skip
         self.parts.note(Stage.JUDGED, live, action="execution", path=path)

@@ -102,7 +102,7 @@ class Inputs:
 
     def _keep_unit(self, body: b.UnitSealed, entry: Entry, ref: bytes) -> None:
         self.units.keep(body, entry.author, entry.height, ref, entry.age_ms)
-        if body.said == Said.RESULT:
+        if body.said == Said.RESULT or (body.said == Said.PROGRESS and body.value):
             name, value = result_signal(body, entry.author)
             self._keep_input(Input(ref, entry.height, name, value, entry.author, entry.age_ms))
 

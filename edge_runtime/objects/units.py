@@ -5,9 +5,12 @@ it, and appends the result; all three are inputs, so custody stays where it is. 
 
 - it lapses `claim_ms` after its newest progress, and only the first `claims_each` of a device stand at once, so that
   one that claims everything, or dies, gives the work back;
+- its ages are its author's word: from further ahead of the reader than `claim_ms` they are not believed, and the claim
+  does not stand. So no lie keeps a unit for longer than twice `claim_ms`;
 - of two claims of one unit the one with more progress wins, then the lower hash of (unit, device): both devices see
   the same winner as soon as they have met, and the loser goes elsewhere;
-- results are kept side by side with who found them; nothing is overwritten.
+- results are kept side by side with who found them; nothing is overwritten. So are the parts that progress hands on:
+  whoever does the unit next begins with them, and the body gets them with their finders.
 
 Source: ours, `docs/architecture.md` (Swarm); soft claims after market-free task allocation (response thresholds,
 Bonabeau et al. 1999), the hash order after rendezvous hashing (Thaler & Ravishankar 1998).
@@ -73,6 +76,11 @@ class Claim(Struct, frozen=True):
         """Return the object's age at which the claim lapses."""
         return max(self.age_ms, self.progress_age_ms) + claim_ms
 
+    def stands(self, claim_ms: int, age_ms: int) -> bool:
+        """Say whether it stands for a reader for whom the object is so old: neither lapsed nor of a time to come."""
+        until_ms = self.stands_until_ms(claim_ms)
+        return until_ms - 2 * claim_ms <= age_ms < until_ms
+
 
 class Result(Struct, frozen=True):
     """What one device found; `value` is canonical CBOR."""
@@ -82,12 +90,23 @@ class Result(Struct, frozen=True):
     age_ms: int
 
 
+class Part(Struct, frozen=True):
+    """What one device has of a unit that it has not done, as far as it was (‰); `value` is canonical CBOR."""
+
+    height: int
+    ref: bytes
+    device: bytes
+    permille: int
+    value: bytes
+
+
 class Units:
     """All that was said about units of one object: sets, whatever came first."""
 
     def __init__(self) -> None:
         self.claims: dict[tuple[str, str], dict[bytes, Claim]] = {}
         self.results: dict[tuple[str, str], dict[bytes, Result]] = {}
+        self.parts: dict[tuple[str, str], list[Part]] = {}
         self._progress: dict[tuple[str, str, bytes], tuple[int, int]] = {}
         self._result_refs: dict[tuple[str, str, bytes], tuple[int, bytes]] = {}
 
@@ -105,6 +124,10 @@ class Units:
             case Said.PROGRESS:
                 permille, newest_ms = self._progress.get((*key, author), (0, -1))
                 self._progress[(*key, author)] = (max(permille, body.permille), max(newest_ms, age_ms))
+                if body.value:
+                    parts = self.parts.setdefault(key, [])
+                    parts.append(Part(height, ref, author, body.permille, body.value))
+                    parts.sort(key=lambda part: (part.height, part.ref))
             case Said.RESULT:
                 place = self._result_refs.get((*key, author))
                 if place is None or (height, ref) < place:
@@ -121,6 +144,10 @@ class Units:
             found.append(Claim(claim.device, claim.height, claim.ref, claim.age_ms, permille, newest_ms))
         return found
 
+    def parts_of(self, work: str, unit: str) -> list[Part]:
+        """Return what progress handed on of a unit, of whichever device, by (height, ref)."""
+        return self.parts.get((work, unit), [])
+
     def standing(self, announced: Announcement, age_ms: int) -> dict[str, Claim]:
         """Return the winning claim of each unit that is claimed now and has no result."""
         by_device: dict[bytes, list[tuple[int, bytes, str, Claim]]] = {}
@@ -128,7 +155,7 @@ class Units:
             if (announced.work, unit) in self.results:
                 continue
             for claim in self.claims_of(announced.work, unit):
-                if claim.stands_until_ms(announced.claim_ms) > age_ms:
+                if claim.stands(announced.claim_ms, age_ms):
                     by_device.setdefault(claim.device, []).append((claim.height, claim.ref, unit, claim))
         found: dict[str, Claim] = {}
         for claims in by_device.values():
@@ -157,7 +184,11 @@ class Units:
             [work, unit, result.device, result.value]
             for (work, unit), by_device in self.results.items() for result in by_device.values()
         ]  # fmt: skip
-        return [sorted(claims), sorted(results)]
+        parts = [
+            [work, unit, part.device, part.ref, part.permille, part.value]
+            for (work, unit), found in self.parts.items() for part in found
+        ]  # fmt: skip
+        return [sorted(claims), sorted(results), sorted(parts)]
 
 
 def _rank(unit: str, claim: Claim) -> tuple[int, bytes]:
@@ -195,5 +226,11 @@ def is_unit_name(name: str) -> bool:
 
 
 def result_signal(body: UnitSealed, device: bytes) -> tuple[str, bytes]:
-    """Return name and value of the signal by which a result reaches the body; `Finding`s are read from it."""
-    return RESULT_PREFIX + body.work, encode({"unit": body.unit, "device": device, "value": body.value})
+    """Return name and value of the signal by which a result, or a part, reaches the body; `Finding`s are read from it.
+
+    The signal of a part alone says `permille`.
+    """
+    value: dict[str, Any] = {"unit": body.unit, "device": device, "value": body.value}
+    if body.said == Said.PROGRESS:
+        value["permille"] = body.permille
+    return RESULT_PREFIX + body.work, encode(value)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 from msgspec import Struct, field
 
 from ..base.errors import UsageError
+from ..base.limits import RESULT_BYTES_MAX, UNIT_PARTS_MAX
+from ..objects.codec import encode_value
 
 
 class Meter(Struct):
@@ -15,6 +18,7 @@ class Meter(Struct):
 
     bytes_used: int = 0
     energy_mj: int = 0
+    parts: int = 0
 
 
 class Attempt(Struct, frozen=True):
@@ -27,7 +31,8 @@ class Attempt(Struct, frozen=True):
         not_after_ms: age of the object after which the effect must not begin; None for none.
         peer: the one of `ctx.run(to=…)` to ask now; empty where the step names nobody.
         done: what earlier tries committed and said with `PartialError`, in order. The step's first argument is then
-            what is left; with `done` it can return the whole.
+            what is left; with `done` it can return the whole. In a unit of a swarm: the parts that devices told with
+            `progress`, in the order in which the object holds them.
     """
 
     id: str
@@ -37,6 +42,37 @@ class Attempt(Struct, frozen=True):
     peer: str = ""
     done: tuple[Any, ...] = ()
     meter: Meter = field(default_factory=Meter)
+    tell: Callable[[int, bytes], None] | None = None
+
+    def progress(self, permille: int, part: Any = None) -> None:
+        """Tell how far a unit of a swarm is: the claim stands anew, and wins against one that is less far.
+
+        Args:
+            permille: of the whole unit, 0 .. 1000.
+            part: what is done so far of it, if it is worth something without the rest: whoever does the unit next
+                finds it in `done`, and the body in `Swarmed.parts`. At most UNIT_PARTS_MAX parts in one try.
+
+        Without a part it is recorded when it rose by UNIT_RISE_PERMILLE, or half of the claim's time has passed.
+
+        Raises:
+            UsageError: this step is no unit, or the number or the part is beyond its bound. Nothing was told.
+        """
+        if self.tell is None:
+            raise UsageError("progress() is told by the units of ctx.swarm; another step raises PartialError")
+        if type(permille) is not int or not 0 <= permille <= 1_000:
+            raise UsageError(f"progress({permille!r}): give a whole number from 0 to 1000")
+        value = b""
+        if part is not None:
+            if self.meter.parts >= UNIT_PARTS_MAX:
+                raise UsageError(f"progress(): {UNIT_PARTS_MAX} parts of this unit were told; return the rest at once")
+            try:
+                value = encode_value(part)
+            except ValueError as error:
+                raise UsageError(f"progress(): the part cannot be recorded: {error}") from None
+            if len(value) > RESULT_BYTES_MAX:
+                raise UsageError(f"progress(): the part takes {len(value)} bytes; at most {RESULT_BYTES_MAX} are kept")
+            self.meter.parts += 1
+        self.tell(permille, value)
 
     def spend(self, *, bytes: int = 0, energy_mj: int = 0) -> None:
         """Count bytes sent or received, and energy in millijoules, against the object's envelope; adds up.

@@ -27,10 +27,14 @@ class Work(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """One device's result of one unit. `device` is its id, 64 hex digits."""
+    """One device's result of one unit, or a part of it. `device` is its id, 64 hex digits.
+
+    `permille` is how far the device was with the unit: 1000 with a result.
+    """
 
     device: str
     value: Any
+    permille: int = 1_000
 
 
 class Swarmed(Struct, frozen=True):
@@ -38,11 +42,25 @@ class Swarmed(Struct, frozen=True):
 
     Attributes:
         found: unit -> findings, in the order in which they were taken in; several where devices did it twice.
-        missing: units of which nothing came in time, in the announced order.
+        missing: units of which no result came in time, in the announced order.
+        parts: unit -> what devices handed on with `progress` before a result was in, done or missing, in that order.
     """
 
     found: Mapping[str, tuple[Finding, ...]]
     missing: tuple[str, ...]
+    parts: Mapping[str, tuple[Finding, ...]] = {}
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """The units of which devices found different things, in the order of `found`."""
+        return tuple(
+            unit for unit, findings in self.found.items()
+            if any(encode_value(one.value) != encode_value(findings[0].value) for one in findings[1:])
+        )  # fmt: skip
+
+    def of(self, unit: str) -> tuple[Finding, ...]:
+        """Return all that is known of a unit, parts first, with who found what; empty if that is nothing."""
+        return (*self.parts.get(unit, ()), *self.found.get(unit, ()))
 
 
 class SwarmCalls(Waiting):
@@ -77,6 +95,7 @@ class SwarmCalls(Waiting):
         path = ledger.path_for(checked_name(work, "the name of the work"))
         ledger.publish(path, ANNOUNCED_PREFIX + work, encode_value(announced.to_value()))
         found: dict[str, list[Finding]] = {}
+        parts: dict[str, list[Finding]] = {}
         deadline_ms = None if timeout is None else ledger.loop.age_ms + checked_duration(timeout, "timeout")
         name = RESULT_PREFIX + work
         while len(found) < len(announced.units):
@@ -89,9 +108,15 @@ class SwarmCalls(Waiting):
                 break
             if said["unit"] in announced.units:
                 value = decode_value(said["value"]) if said["value"] else None
-                found.setdefault(said["unit"], []).append(Finding(said["device"].hex(), value))
+                permille = said.get("permille")
+                finding = Finding(said["device"].hex(), value, 1_000 if permille is None else permille)
+                (found if permille is None else parts).setdefault(said["unit"], []).append(finding)
         missing = tuple(unit for unit in announced.units if unit not in found)
-        return Swarmed({unit: tuple(findings) for unit, findings in found.items()}, missing)
+        return Swarmed(_frozen(found), missing, _frozen(parts))
+
+
+def _frozen(findings: Mapping[str, list[Finding]]) -> dict[str, tuple[Finding, ...]]:
+    return {unit: tuple(items) for unit, items in findings.items()}
 
 
 def _announcement(work: str, units: Iterable[str], claim: Duration, claims_each: int) -> Announcement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from ..base.errors import UsageError
@@ -15,19 +16,21 @@ from ..program.errors import Failure, classify_exception
 from ..program.results import encode_result
 
 
-def run_step(start: StartStep, meter: Meter) -> bytes | Failure:
+def run_step(
+    start: StartStep, meter: Meter, report: Callable[[int, bytes], None] | None = None
+) -> bytes | Failure:
     """Run a step's function to its end; a coroutine is driven by hand, and may wait for nothing outside.
 
     To be called in a `contextvars.Context` of its own, so that `current_attempt` is known inside only.
 
     Args:
-        meter: what the step says it spent is counted here.
+        meter: what the step says it spent is counted here. report: takes what a unit says of its progress.
 
     Returns:
         the result's canonical CBOR, or why there is none.
     """
     attempt, owner = start.attempt.hex(), start.object.hex()
-    enter_attempt(Attempt(attempt, start.try_number, owner, None, start.peer, start.done, meter))
+    enter_attempt(Attempt(attempt, start.try_number, owner, None, start.peer, start.done, meter, report))
     value: Any = None
     with contained() as caught:
         value = start.function(*start.arguments)

@@ -265,8 +265,14 @@ class World:
             result = Failure(Outcome.TIMEOUT, None, f"no answer within {took_ms} ms", "TimeoutError", "silence")
             self._answer_late(device, start, duration_ms)
         else:
-            result = contextvars.Context().run(run_step, start, meter)
+            report = partial(self._tell_progress, device, start, took_ms) if start.is_unit else None
+            result = contextvars.Context().run(run_step, start, meter, report)
         self._tell_end(device, start, result, took_ms, meter)
+
+    def _tell_progress(self, device: Device, start: StartStep, took_ms: int, permille: int, value: bytes) -> None:
+        """Let a unit's progress come when so much of its duration is over."""
+        said = e.StepProgressed(start.object, start.path, start.attempt, start.try_number, permille, value)
+        self._timetable.at(self.now_ms + took_ms * permille // 1_000, partial(device.post, device.lives, said))
 
     def _answer_late(self, device: Device, start: StartStep, duration_ms: int) -> None:
         """A plain function cannot be stopped: what it does is done, and its answer comes late."""

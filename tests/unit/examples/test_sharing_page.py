@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextvars import copy_context
 from pathlib import Path
 from types import ModuleType
 
 from edge_runtime.host.config import read_config
+from edge_runtime.program.attempt import Attempt, enter_attempt
 from edge_runtime.testing import DevicePlan, World
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "sharing.md").read_text()
@@ -16,10 +18,25 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
-def make_world(*devices: DevicePlan) -> World:
+def make_page() -> ModuleType:
     module = ModuleType("sharing_page")
     exec(compile("\n".join(blocks("python")), "docs/sharing.md", "exec"), module.__dict__)
-    return World(*devices, apps=[module.app])
+    return module
+
+
+def make_world(*devices: DevicePlan) -> World:
+    return World(*devices, apps=[make_page().app])
+
+
+def test_the_field_is_gone_on_with_where_another_left_it() -> None:
+    """Behaviour: 13.3."""
+    told: list[int] = []
+    done = (["row 0 of f"], ["row 1 of f"])
+    attempt = Attempt("0" * 32, 1, "0" * 64, done=done, tell=lambda permille, value: told.append(permille))
+    context = copy_context()
+    context.run(enter_attempt, attempt)
+    rows = context.run(make_page().app.works["survey.field"].function, "f")
+    assert rows == [f"row {number} of f" for number in range(10)] and told == list(range(300, 1_001, 100))
 
 
 def test_the_survey_asks_for_less_and_says_what_it_dropped() -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from edge_runtime import PartialError, TerminalError, current_attempt
 from edge_runtime.base.limits import OBSERVER_LATE_MS_MAX, WORKER_THREADS
@@ -415,3 +416,21 @@ async def test_a_step_that_waited_for_a_thread_is_asked_about_when_it_gets_one(b
         StepWithheld(b"o" * 32, "late", b"a" * 16, 1)
     ]
     assert ran == []
+
+
+async def test_a_unit_tells_how_far_it_is_before_it_ends_on_the_loop_and_in_a_thread(bench: Bench) -> None:
+    """Behaviour: 13.3."""
+
+    async def walk() -> str:
+        current_attempt().progress(400, "north")
+        return "clear"
+
+    def walk_there() -> str:
+        current_attempt().progress(600)
+        return "clear"
+
+    for function, said in ((walk, (400, encode_value("north"))), (walk_there, (600, b""))):
+        bench.workers.start(structs.replace(bench.step(function), is_unit=True))
+        progressed: Any = await bench.outcome()
+        assert (progressed.permille, progressed.value) == said and progressed.attempt == b"a" * 16
+        assert (await bench.outcome()).outcome == Outcome.OK

@@ -107,3 +107,28 @@ def test_a_published_value_that_is_no_announcement_announces_nothing(value: obje
 
 def test_an_announcement_comes_back_as_it_was_made() -> None:
     assert announcements({"units.search": encode_value(ROOMS.to_value())}) == [ROOMS]
+
+
+def test_a_claim_from_the_future_does_not_stand_and_keeps_a_unit_for_no_longer() -> None:
+    """Behaviour: 13.7: an age is its author's word, believed within the time that a claim stands."""
+    units = Units()
+    units.keep(said(Said.CLAIM), ONE, 1, b"r1", 10**9)
+    stood = [age_ms for age_ms in range(10**9 - 300, 10**9 + 300, 10) if winner(units, age_ms) == ONE]
+    assert winner(units, 10) is None
+    assert len(stood) * 10 == 2 * ROOMS.claim_ms, "from one claim's time before its age to one after it"
+    units.keep(said(Said.CLAIM), TWO, 2, b"r2", 10)
+    units.keep(said(Said.PROGRESS, permille=1_000), TWO, 3, b"r3", 2 * 10**9)
+    assert winner(units, 10) is None, "progress from the future takes the author's own claim with it"
+
+
+def test_parts_of_a_unit_are_kept_side_by_side_in_one_order() -> None:
+    """Behaviour: 13.3: partial work of both is there, with who had it, in whatever order it came."""
+    told = [(Said.PROGRESS, 300, "north", ONE, 2), (Said.PROGRESS, 600, "south", TWO, 2), (Said.PROGRESS, 700, None, ONE, 3)]
+    plain = []
+    for order in (told, told[::-1]):
+        units = Units()
+        for what, permille, part, device, height in order:
+            units.keep(said(what, permille=permille, value=part), device, height, device[:2], 5)
+        assert [(part.device, part.permille) for part in units.parts_of("search", "a")] == [(ONE, 300), (TWO, 600)]
+        plain.append(units.to_plain())
+    assert plain[0] == plain[1]

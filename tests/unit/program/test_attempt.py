@@ -7,6 +7,7 @@ import contextvars
 import pytest
 
 from edge_runtime.base.errors import UsageError
+from edge_runtime.base.limits import RESULT_BYTES_MAX, UNIT_PARTS_MAX
 from edge_runtime.program.attempt import Attempt, current_attempt, enter_attempt
 
 
@@ -30,3 +31,25 @@ def test_what_a_try_spends_adds_up_and_is_never_negative() -> None:
         with pytest.raises(UsageError, match="whole number"):
             attempt.spend(**wrong)  # type: ignore[arg-type]
     assert attempt.meter.bytes_used == 15
+
+
+def test_progress_is_told_by_units_alone_and_within_its_bounds() -> None:
+    """Behaviour: 13.3."""
+    with pytest.raises(UsageError, match="units of ctx.swarm"):
+        Attempt(id="0" * 32, try_number=1, object="00" * 32).progress(100)
+    told: list[tuple[int, bytes]] = []
+    attempt = Attempt(id="0" * 32, try_number=1, object="00" * 32, tell=lambda *said: told.append(said))
+    for wrong in (-1, 1_001, 0.5, True):
+        with pytest.raises(UsageError, match="from 0 to 1000"):
+            attempt.progress(wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="cannot be recorded"):
+        attempt.progress(100, object())
+    with pytest.raises(UsageError, match="at most"):
+        attempt.progress(100, "x" * RESULT_BYTES_MAX)
+    assert told == []
+    for number in range(UNIT_PARTS_MAX):
+        attempt.progress(number, number)
+    attempt.progress(999)
+    with pytest.raises(UsageError, match="return the rest"):
+        attempt.progress(999, "one more")
+    assert len(told) == UNIT_PARTS_MAX + 1 and told[-1] == (999, b"")

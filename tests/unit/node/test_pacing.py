@@ -222,7 +222,7 @@ def test_contacts_tell_how_likely_a_device_is_met_again(world: World, base: Devi
 
 
 def test_the_next_try_carries_only_the_rest_and_the_count_begins_anew(world: World, server: Server) -> None:
-    """Behaviour: 6.3, over a hand-over: what was committed is not sent again."""
+    """Behaviour: 6.3: what was committed is not sent again."""
 
     def answer(peer: str, value: Any) -> Any:
         if len(server.asked) <= 2:
@@ -238,6 +238,39 @@ def test_the_next_try_carries_only_the_rest_and_the_count_begins_anew(world: Wor
     ]  # fmt: skip
     assert device.show("work")["result"] == [1, 2, 3, 4, 5]
     assert [row["body"]["outcome"] for row in tries(device, "work")] == ["partial", "partial", "ok"]
+
+
+def test_where_custody_moves_after_a_part_the_next_device_sends_the_rest_alone(world: World, server: Server) -> None:
+    """Behaviour: 6.3: 600 of 1000 permille are committed here, and the remaining 400 go out there, with the same key."""
+    base, drone = world.device("base"), world.device("drone")
+    whole = list(range(10))
+    calls: list[tuple[int, str]] = []
+
+    def answer(peer: str, value: Any) -> Any:
+        calls.append((world.now_ms, current_attempt().id))
+        if len(calls) == 3:
+            raise PartialError(value[:6], value[6:])
+        raise TimeoutError
+
+    server.answer = answer
+    base.submit("send", {"value": whole}, name="work")
+    world.run(seconds=8)
+    times = [time_ms for time_ms, _ in calls]
+    assert [row["body"]["outcome"] for row in tries(base, "work")][:4] == ["timeout", "timeout", "partial", "timeout"]
+    assert times[3] - times[2] == 0 < times[1] - times[0] < times[2] - times[1], "progress is gone on with at once"
+    (memory,) = live_of(base, "work").state.content.steps.values()
+    (place,) = memory.places.values()
+    assert place.in_a_row == len(calls) - 3, "the count of silences began anew at the part"
+    server.asked.clear()
+    server.answer = lambda peer, value: (calls.append((world.now_ms, current_attempt().id)), value)[1]
+    world.link("base", "drone", up=True)
+    world.run(ms=50)
+    handed_ms = world.now_ms
+    base.ask(c.Hand("drone", "work"))
+    world.run(seconds=5)
+    assert [(value, done) for _, value, done in server.asked] == [(whole[6:], (whole[:6],))], "once, the rest alone"
+    assert drone.show("work")["result"] == whole[6:] and calls[-1][0] - handed_ms < 100
+    assert {key for _, key in calls} == {calls[0][1]}
 
 
 def test_an_answer_far_later_than_usual_counts_and_is_recorded_as_slow(world: World, base: Device) -> None:

@@ -210,6 +210,10 @@ DOCTOR_LINKS_MAX = 16  # on which `doctor` tries multicast; a host of containers
 DOCTOR_ASK_S_MAX = 10  # for the daemon, or systemd, to answer; a flush on a worn card takes seconds
 DOCTOR_SPOOL_S_MAX = 5  # of reading the spool; a larger one is not checked whole
 DOCTOR_RESTARTS_MAX = 5  # of the unit since it was started; more are no accident
+SCHEDULES_MAX = 64  # in the configuration
+SCHEDULE_MS_MIN = 1 * SECOND_MS  # each slot is an object on the card: a shorter interval is refused where it is written
+SCHEDULE_MS_MAX = 366 * DAY_MS
+SCHEDULE_ERROR_CHARS_MAX = 200  # of why the last slot has no object
 ROOT_BACKUP_BYTES_MAX = 4 * KIB  # of a root key's backup; the longest name makes half of it
 
 # --- Time. ---

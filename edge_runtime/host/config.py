@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from ..base.errors import UsageError
 from ..base.limits import (
     ADVISOR_CALLS_PER_HOUR_MAX, ADVISOR_TIMEOUT_S_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX, PLAN_PASSES_MAX, PROBE_COST_MS,
-    PROBE_COST_MS_MAX, PROBES_MAX,
+    PROBE_COST_MS_MAX, PROBES_MAX, SCHEDULES_MAX,
 )  # fmt: skip
 from ..base.units import SECOND_MS
 from ..judge.plan import Pass, Plan, plan_of
@@ -22,6 +22,7 @@ from ..objects.condition_text import parse
 from .fact_config import EXAMPLE as FACTS_EXAMPLE
 from .fact_config import FactsConfig, MavlinkConfig, MqttConfig
 from .probe_config import ProbeConfig, check_probes
+from .task_config import ScheduleConfig, schedules_of
 
 Word = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -136,6 +137,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     mqtt: MqttConfig | None = None
     mavlink: MavlinkConfig | None = None
     probes: Annotated[list[ProbeConfig], Meta(max_length=PROBES_MAX)] = []
+    schedule: Annotated[list[ScheduleConfig], Meta(max_length=SCHEDULES_MAX)] = []
 
     def at_start(self) -> tuple[object, ...]:
         """Return what is read at the start of the daemon only."""
@@ -191,6 +193,7 @@ def read_config(path: Path) -> Config:
         config.plans()
         config.reservations()
         check_probes(config.probes)
+        schedules_of(config.schedule)
     except UsageError as error:
         raise UsageError(f"{path}: {error.message}") from None
     return config

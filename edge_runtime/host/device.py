@@ -19,6 +19,7 @@ from ..program.app import App
 from .clock import Clock, read_boot_id
 from .config import Config
 from .statedir import StateDir
+from .task_config import schedules_of
 
 BOOT_BYTES = 8
 
@@ -44,6 +45,15 @@ def replace_offers(
             node.parts.agenda.wake_topic(f"peer:{capability}")
 
 
+def follow_config(node: Node, config: Config) -> None:
+    """Take from the configuration what needs no restart, but for offers; on the node thread, inside a turn or before
+    the first."""
+    replace_pacing(node, config)
+    replace_topics(node, config)
+    replace_results(node, config)
+    replace_schedules(node, config)
+
+
 def replace_pacing(node: Node, config: Config) -> None:
     """Take contact plans and the cost of an attempt from the configuration; inside a turn. Who waits looks again."""
     cost_ms = round(config.pacing.delay_per_attempt_s * SECOND_MS)
@@ -55,6 +65,11 @@ def replace_topics(node: Node, config: Config) -> None:
     """Say on which topics the configured advisor may be asked; on the node thread, like `replace_offers`."""
     topics = tuple(config.advisor.topics) if config.advisor.base_url else ()
     node.parts.settings = replace(node.parts.settings, topics=topics)
+
+
+def replace_schedules(node: Node, config: Config) -> None:
+    """Follow the schedules of the configuration; on the node thread, like `replace_offers`."""
+    node.schedules.replace(schedules_of(config.schedule))
 
 
 def replace_results(node: Node, config: Config) -> None:

@@ -31,7 +31,7 @@ from .apps import LoadedApps, load_apps
 from .clock import Clock
 from .config import Config, read_config, read_policy
 from .control import ControlServer
-from .device import host_name, make_node, replace_offers, replace_pacing, replace_results, replace_topics
+from .device import follow_config, host_name, make_node, replace_offers
 from .lean import settle_memory
 from .imports import Imports
 from .local import make_fleet
@@ -148,9 +148,7 @@ class Runtime:
         config, options = self.config, self.options
         name = options.name or config.device.name or host_name()
         node = make_node(self.state, self.loaded.apps, self.policy, self.clock, name, *self._offers())
-        replace_pacing(node, config)
-        replace_topics(node, config)
-        replace_results(node, config)
+        follow_config(node, config)
         if not node.membership().fleets:
             from ..node.turns import run_turn
 
@@ -210,10 +208,8 @@ class Runtime:
             self.probes.configure(config.probes)
             if node is not None:
                 self.thread.post(Called(partial(node.replace_policy, policy)))
-                self.thread.post(Called(partial(replace_topics, node, config)))
-                self.thread.post(Called(partial(replace_results, node, config)))
                 self.thread.post(Called(partial(replace_offers, node, self.loaded.apps, *self._offers())))
-                self.thread.post(Called(partial(replace_pacing, node, config)))
+                self.thread.post(Called(partial(follow_config, node, config)))
             self.sources.replace(config, self._membership().is_radio_on)
             log.info("policy, capabilities and sources of facts read again")
         self.notifier.send("READY=1")

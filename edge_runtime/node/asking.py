@@ -17,6 +17,7 @@ from .lookup import find_object
 from .parts import Parts
 from .requests import Requests
 from .revoking import Revoking
+from .schedules import Schedules
 from .spool import Live
 
 
@@ -34,7 +35,7 @@ class Asking:
 
     def __init__(
         self, parts: Parts, requests: Requests, revoking: Revoking, answers: Answers, capsules: Capsules,
-        judgement: Judgement, say_advert: Callable[[], None],
+        judgement: Judgement, schedules: Schedules, say_advert: Callable[[], None],
     ) -> None:  # fmt: skip
         self.parts = parts
         self.requests = requests
@@ -42,6 +43,7 @@ class Asking:
         self.answers = answers
         self.capsules = capsules
         self.explaining = Explaining(judgement)
+        self.schedules = schedules
         self.say_advert = say_advert
         self._waiters: dict[bytes, list[int]] = {}
         self._followers: dict[bytes, list[int]] = {}
@@ -109,6 +111,8 @@ class Asking:
                 return answers.status()
             case c.Apps():
                 return answers.apps()
+            case c.Schedules():
+                return self.schedules.rows()
             case c.Initialise():
                 return requests.initialise(command)
             case c.FleetShow():

@@ -163,6 +163,10 @@ class Apps(Base, frozen=True, tag="apps"):
     """Intents and versions, per device."""
 
 
+class Schedules(Base, frozen=True, tag="schedules"):
+    """The recurring submissions of the configuration."""
+
+
 class Query(Base, frozen=True, tag="query"):
     """Read-only SQL over the documented views."""
 
@@ -246,6 +250,7 @@ Command: TypeAlias = (
     | Contacts
     | Status
     | Apps
+    | Schedules
     | Query
     | Initialise
     | FleetCreate

@@ -50,6 +50,7 @@ from .reconcile import Reconciler
 from .requests import Requests
 from .results import Results
 from .revoking import Revoking
+from .schedules import Schedules
 from .shelving import ADVICE_TOPIC, PROBING_TOPIC, UNITS_TOPIC, Shelving
 from .spool import Flight, Live, Spool
 from .store import Quarantined, Store
@@ -104,10 +105,13 @@ class Node:
         self.swarming = Swarming(parts, self.judgement, go_on)
         self.capsules = Capsules(parts, self.intake, go_on)
         requests = Requests(parts, self.custody, self.answers, go_on)
+        self.schedules = Schedules(parts, requests.submit, self.forget_memory)
         revoking = Revoking(
             parts, self.contacts, self.intake, self.shelving, lambda event: self.hearing.end_contact(event)
         )
-        self.asking = Asking(parts, requests, revoking, self.answers, self.capsules, self.judgement, self._say_advert)
+        self.asking = Asking(
+            parts, requests, revoking, self.answers, self.capsules, self.judgement, self.schedules, self._say_advert
+        )
         self.hearing = Hearing(parts, self.contacts, self.intake, self.custody, self.judgement, revoking, go_on)
         if timeline.gap_is_unknown:
             store.run("UPDATE objects SET age_is_exact = 0")
@@ -168,7 +172,8 @@ class Node:
     def alarm_boot_ms(self) -> int | None:
         """Return when the node wants `TimeCame`, on the boot clock; None if nothing is ever due."""
         timeline = self.parts.timeline
-        due_ms = self.parts.agenda.next_look_ms(timeline.life_ms)
+        dues_ms = (self.parts.agenda.next_look_ms(timeline.life_ms), self.schedules.next_life_ms())
+        due_ms = min((due_ms for due_ms in dues_ms if due_ms is not None), default=None)
         return None if due_ms is None else timeline.boot_ms_of(due_ms)
 
     def recover(self, objects: Sequence[bytes], reason: str) -> list[Effect]:
@@ -266,6 +271,7 @@ class Node:
     def _after(self, event: e.Event) -> None:
         """Go on with what woke, push what is new to peers, tell waiters and followers."""
         parts = self.parts
+        self.schedules.submit_due()
         self.judgement.places.hand_out()
         for row in parts.agenda.take(parts.timeline.life_ms):
             self._look(row)

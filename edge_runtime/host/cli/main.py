@@ -41,6 +41,7 @@ PLACES: dict[str, str] = {
     "resume": "objects",
     "revoke": "device",
     "run": "device",
+    "schedules": "upkeep",
     "show": "objects",
     "signal": "objects",
     "status": "device",

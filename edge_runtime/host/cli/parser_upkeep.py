@@ -18,3 +18,7 @@ def add_upkeep(commands: Any, command: Command) -> None:
         "right.",
     )  # fmt: skip
     sub.add_argument("--config", metavar="FILE", help="the daemon's configuration (default: the machine's, if any)")
+    command(
+        commands, "schedules", "recurring submissions, and when each is due next",
+        "They stand in the configuration as `[[schedule]]`. Next: `show OBJECT` for what the last slot made.",
+    )  # fmt: skip

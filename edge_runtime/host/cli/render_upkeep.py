@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .render import count
+from ...base.units import format_duration
+from .render import count, table
 
 
 def _render_fleet_made(value: dict[str, Any]) -> str:
@@ -36,8 +37,21 @@ def _render_doctor(value: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _render_schedules(value: list[dict[str, Any]]) -> str:
+    if not value:
+        return "No schedules. Write a [[schedule]] into the configuration: docs/operating.md shows one."
+    rows = []
+    for row in value:
+        when = f"every {format_duration(row['every_ms'])}" if row["every_ms"] else f"daily {row['daily']} UTC"
+        due = "waits for a trusted clock" if row["waits_for_clock"] else f"in {format_duration(row['next_in_ms'])}"
+        last = row["error"] or (row["object"] or "")[:12]
+        rows.append([row["name"], row["intent"], when, due, last, str(row["missed"])])
+    return table(rows, ["SCHEDULE", "INTENT", "WHEN", "NEXT", "LAST", "MISSED"])
+
+
 RENDERERS: dict[str, Callable[[Any], str]] = {
     "doctor": _render_doctor,
     "fleet-backup": _render_fleet_backup,
     "fleet-create": _render_fleet_made,
+    "schedules": _render_schedules,
 }

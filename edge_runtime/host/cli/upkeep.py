@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...base.errors import Exit, UsageError
-from .console import say
+from .console import ask, say
 from .device import ask_or_open, state_of
 
 
@@ -66,4 +66,9 @@ def restore_root(options: Namespace) -> int:
     return say(options, "fleet", restore_fleet(state_of(options), name, key))
 
 
-COMMANDS: dict[str, Callable[[Namespace], int]] = {"doctor": doctor}
+def schedules(options: Namespace) -> int:
+    """List the recurring submissions of the configuration."""
+    return say(options, "schedules", ask(options, "schedules"))
+
+
+COMMANDS: dict[str, Callable[[Namespace], int]] = {"doctor": doctor, "schedules": schedules}

@@ -91,6 +91,7 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("revoke drone", {"command": "revoke", "device": "drone", "from_sequence": None}),
     ("revoke drone --from 7", {"command": "revoke", "device": "drone", "from_sequence": 7}),
     ("radio off", {"command": "radio", "on": False}),
+    ("schedules", {"command": "schedules"}),
 ]  # fmt: skip
 
 

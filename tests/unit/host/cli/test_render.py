@@ -58,6 +58,10 @@ PEER = {
 CONTACT = {
     "name": "base", "started_ms_ago": 61_000, "lasted_ms": 4_000, "bytes_in": 1, "bytes_out": 2, "reason": "goodbye",
 }  # fmt: skip
+SLOTS = {
+    "name": "water", "intent": "sample", "next_in_ms": 61_000, "waits_for_clock": False, "slots": 3, "missed": 1,
+    "object": OBJECT, "made_ms_ago": 5, "error": None,
+}  # fmt: skip
 STATUS: dict[str, Any] = {
     "device": DEVICE, "name": "base", "radio": "off", "held": True, "fleets": [{"name": "field", "fleet": OBJECT}],
     "objects": {"awake": 0, "dormant": 5, "attempting": 0, "ended": 1}, "contacts": 0, "refused": {"signature": 2},
@@ -135,6 +139,10 @@ ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
         {"check": "disk", "level": "error", "says": "The disk is full.", "do": "Make room."},
         {"check": "clock", "level": "ok", "says": "The clock is right.", "do": ""},
     ]}, ("WRONG  disk: The disk is full.\n       -> Make room.", "ok   clock: The clock is right.", "1 thing must")),
+    ("schedules", [], ("[[schedule]]",)),
+    ("schedules", [{**SLOTS, "every_ms": 3_600_000, "daily": None}], ("every 1 h", "in 1 min", OBJECT[:12])),
+    ("schedules", [{**SLOTS, "every_ms": None, "daily": "06:00", "next_in_ms": None, "waits_for_clock": True,
+                    "error": "no camera"}], ("daily 06:00 UTC", "waits for a trusted clock", "no camera")),
     ("doctor", {"ok": True, "findings": []}, ("Nothing must be put right.",)),
     ("import", {**CAPSULE, "new": 2, "refused": 1}, ("a.capsule", "2 new of 3", "1 refused")),
 ]  # fmt: skip

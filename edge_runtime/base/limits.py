@@ -255,6 +255,16 @@ POLICY_BYTES_MAX = 64 * KIB
 POLICY_CASES_MAX = 500  # of one file of cases; 64 KiB hold about as many
 ARGUMENT_DEPTH_MAX = 8  # words of a path into a call's arguments; a longer one is unknown, and so defers
 
+# --- The status page. Onlookers may not cost the device what its work needs. ---
+WEB_CONNECTIONS_MAX = 32  # one more gets 503; a page takes up to six
+WEB_ONLOOKERS_MAX = 8  # live pages; one more gets 503 and tries again
+WEB_HEAD_BYTES_MAX = 16 * KIB  # of one request; beyond it 400
+WEB_ASK_MS_MAX = 10 * SECOND_MS  # for one answer of the node; a flush on a slow card takes a second or two
+WEB_SEND_MS_MAX = 20 * SECOND_MS  # what an onlooker has not taken by then ends its connection
+WEB_HEALTH_MS_MAX = 2 * SECOND_MS  # a node thread that ends no turn for so long does not get on
+WEB_ROWS_FIRST = 50  # objects of one status that a page gets by itself; there is a button for more
+WEB_ROWS_MAX = 1_000  # in one answer
+
 assert RESULT_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX, "a result must fit one entry with its envelope"
 assert ARGUMENTS_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX
 assert TREE_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX

@@ -23,6 +23,8 @@ from .fact_config import EXAMPLE as FACTS_EXAMPLE
 from .fact_config import FactsConfig, MavlinkConfig, MqttConfig
 from .probe_config import ProbeConfig, check_probes
 from .task_config import ScheduleConfig, schedules_of
+from .web_config import EXAMPLE as WEB_EXAMPLE
+from .web_config import WebConfig
 
 Word = Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]
 Instant = Annotated[datetime, Meta(tz=True)]
@@ -53,7 +55,7 @@ end = 2026-03-01T06:08:00Z
 error_s = 5
 
 """  # what follows says where facts come from
-EXAMPLE += FACTS_EXAMPLE
+EXAMPLE += FACTS_EXAMPLE + WEB_EXAMPLE
 
 
 PLAN_EXAMPLE = "Such as: start = 2026-03-01T06:00:00Z, end = 2026-03-01T06:08:00Z"
@@ -136,12 +138,13 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     facts: FactsConfig = FactsConfig()
     mqtt: MqttConfig | None = None
     mavlink: MavlinkConfig | None = None
+    web: WebConfig | None = None
     probes: Annotated[list[ProbeConfig], Meta(max_length=PROBES_MAX)] = []
     schedule: Annotated[list[ScheduleConfig], Meta(max_length=SCHEDULES_MAX)] = []
 
     def at_start(self) -> tuple[object, ...]:
         """Return what is read at the start of the daemon only."""
-        return self.device.name, self.network, self.apps
+        return self.device.name, self.network, self.apps, self.web
 
     def plans(self) -> dict[str, Plan]:
         """Return the contact plans by destination, in wall time.

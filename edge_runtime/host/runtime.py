@@ -46,6 +46,7 @@ from .workers import Workers
 
 if TYPE_CHECKING:
     from .links import Links
+    from .web.door import Door
 
 log = logging.getLogger("edge_runtime")
 STATUS_EVERY_S = 10.0
@@ -71,6 +72,7 @@ class Runtime:
         self.probes = Probes(self.loop, self.thread.post, config.probes, state.path)
         self.control = ControlServer(state.place_socket(), self._ask, self._gone, self._hung_up)
         self.links: Links | None = None
+        self.web: Door | None = None
         self.trouble = ""
         self.imports = Imports(self.thread.post, self.control.answer, self._spawn)
         self.sources = Sources(self.thread, self.state.path, self.loop, self._spawn)
@@ -102,6 +104,7 @@ class Runtime:
                 self._spawn(self._feed_watchdog())
                 self.links.look_for_peers()
                 self.sources.replace(self.config, self._membership().is_radio_on)
+                self._open_web()
                 print("ready", flush=True)
                 self.notifier.send("READY=1", "STATUS=running")
                 log.info("device %s is ready at %s", self._membership().device.hex()[:16], self.control.path)
@@ -128,6 +131,14 @@ class Runtime:
         links.on_link_up = self.sources.signal
         await links.start()
         return links
+
+    def _open_web(self) -> None:
+        web = self.options.web_of(self.config)
+        if web is not None:
+            from .web.door import Door
+
+            self.web = Door(self.thread, self.state.path, self._ask, self._gone, lambda: self.trouble)
+            self._spawn(self.web.run(web))
 
     async def _shut_down(self) -> None:
         """Peers first, then steps, then what that left to write down; who waits for an answer gets it if it comes."""
@@ -202,7 +213,7 @@ class Runtime:
             log.error("reload: %s What was in force stays.", error.message)
         else:
             if config.at_start() != self.config.at_start():
-                log.warning("reload: [network], [[apps]] and the name of [device] count from the next start on")
+                log.warning("reload: [network], [web], [[apps]] and the name of [device] count from the next start on")
             self.policy, self.config = policy, config
             self.advisors.configure(self.loaded.apps, config.advisor)
             self.probes.configure(config.probes)
@@ -304,6 +315,8 @@ class Runtime:
                         effect = self._with_host(effect)
                     if changing is not None:  # `radio off` has happened when it is answered
                         changing.add_done_callback(partial(self._answer_later, effect))
+                    elif effect.ticket < 0 and self.web is not None:
+                        self.web.answer(effect)
                     else:
                         self.control.answer(effect)
                 case f.MembershipChanged():
@@ -329,6 +342,7 @@ class Runtime:
             "apps_failed": list(self.loaded.failures), "steps_running": self.workers.running,
             "hung_threads": self.workers.hung, "trouble": self.trouble or None, "links": links,
             "advice": self.advisors.counts, "sources": self.sources.report(),
+            "web": self.web.url or None if self.web is not None else None,
         }  # fmt: skip
         return replace(answer, value={**answer.value, **mine})
 
@@ -357,6 +371,7 @@ def run_daemon(options: RunOptions) -> int:
     )
     config = read_config(options.config) if options.config is not None else Config()
     policy = read_policy(options.folder)
+    options.web_of(config)  # refused before anything is made
     state = StateDir.open(options.state)
     # The node thread holds the interpreter for its own short turns: hand it over sooner than after 5 ms.
     sys.setswitchinterval(float(os.environ.get("EDGE_RUNTIME_SWITCH_S", "0.001")))

@@ -31,6 +31,7 @@ def run(options: Namespace) -> int:
             capabilities=tuple(options.capability),
             resources=tuple(options.resource),
             listen=options.listen,
+            web=options.web,
             peers=tuple(options.peer),
             interfaces=tuple(options.interface),
             log_level=options.log_level,

@@ -195,6 +195,7 @@ def _add_run(commands: Any) -> None:
     ):
         sub.add_argument(flag, action="append", default=[], metavar=meta, help=text + "; may be repeated")
     sub.add_argument("--listen", default="", metavar="HOST:PORT", help="default: any address, a free port kept")
+    sub.add_argument("--web", default="", metavar="HOST:PORT", help="serve a status page, such as on 127.0.0.1:8080")
     sub.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
 
 

@@ -114,10 +114,25 @@ def _card() -> str | None:
         return _try(["unshare", "--mount", "sh", "-c", script], "this kernel mounts no file system on a loop device")
 
 
-def _systemd_nspawn() -> str | None:
-    if missing("command:systemd-nspawn"):
-        return "install systemd-container"
-    return _root() or _mount_namespace()
+# `unified` is where version 2 stands beside version 1.
+CONTROL_GROUP = """top=/sys/fs/cgroup; [ -d $top/unified ] && top=$top/unified
+[ -e $top/cgroup.procs ] && mkdir $top/edge-probe-$$ && rmdir $top/edge-probe-$$"""
+
+
+@cache
+def _booted() -> str | None:
+    """A container with a systemd of its own: a root by mmdebstrap, an overlay, a control group of version 2."""
+    for command, package in (("systemd-nspawn", "systemd-container"), ("mmdebstrap", "mmdebstrap")):
+        if missing(f"command:{command}"):
+            return f"install {package}"
+    if problem := _mount_namespace():
+        return problem
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        layers = "mkdir a b c d && mount -t overlay none -o lowerdir=a,upperdir=b,workdir=c d && touch d/x"
+        overlay = ["unshare", "--mount", "sh", "-ec", f"cd {folder} && {layers}"]
+        problem = _try(overlay, "this kernel gives no overlay")
+    return problem or _try(["sh", "-c", CONTROL_GROUP], "this kernel gives no control group of version 2")
 
 
 def _systemd_analyze() -> str | None:
@@ -141,7 +156,7 @@ CONDITIONS: dict[str, Callable[[], str | None]] = {
     "netns": _netns,
     "mount-namespace": _mount_namespace,
     "card": _card,
-    "systemd-nspawn": _systemd_nspawn,
+    "booted": _booted,
     "systemd-analyze": _systemd_analyze,
     "python-other": _python_other,
 }

@@ -135,6 +135,12 @@ WAKES_PER_SECOND_MAX = 500  # of sleepers, in the order in which they came or we
 # for one wait: `steady(condition, seconds(10))`; apart for up and down: two conditions with two numbers.
 FLAP_MS = 1 * SECOND_MS
 
+# --- The disk. ---
+# Set aside in a file of its own and given up when the disk is full, for what is under way: a journal of 4 MiB (1,000
+# pages, `wal_autocheckpoint`), and as much for the pages that a checkpoint of it may add to the spool.
+RESERVE_BYTES = 8 * MIB
+ROOM_BYTES_MIN = 8 * MIB  # free beside the reserve before it is held again: intake may not flap with each file
+
 # --- Loops that change nothing. ---
 LOOPS_FREE = 16  # turns in a row that only wake and sleep, each at once; from then on the least stay doubles from 1 s
 LOOPS_STUCK = 32  # then the object is `stuck`: resume, cancel or its lifetime end that

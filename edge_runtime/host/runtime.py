@@ -41,6 +41,7 @@ from .options import RunOptions
 from .probes import Probes
 from .sources import Sources
 from .statedir import StateDir
+from .storage import Storage
 from .thread import NodeThread
 from .workers import Workers
 
@@ -65,7 +66,8 @@ class Runtime:
         self.loaded = LoadedApps((), ())
         self.loop = asyncio.get_running_loop()
         self.thread = NodeThread(
-            self._make_node, self.clock, self.loop, self._perform, self._store_failed, self._perform_here
+            self._make_node, self.clock, self.loop, self._perform, self._say_trouble, self._perform_here,
+            Storage(state.path),
         )
         self.workers = Workers(self.loop, self.thread.post, self._is_in_force)
         self.advisors = Advisors(self.thread.post, lambda: self._membership().is_radio_on)
@@ -232,11 +234,13 @@ class Runtime:
         capabilities = (*device.capabilities, *options.capabilities, *vehicle)
         return capabilities, (*device.resources, *options.resources), self.config.reservations()
 
-    def _store_failed(self, reason: str) -> None:
-        trouble = f"the spool cannot be written: {reason}"
-        if trouble != self.trouble:  # it is tried again each second
-            log.error("%s; nothing is acknowledged until it can be again", trouble)
+    def _say_trouble(self, trouble: str) -> None:
+        if trouble:
+            log.error("%s; nothing new is taken in until that is over", trouble)
+        else:
+            log.warning("the disk is well again: %s is over", self.trouble)
         self.trouble = trouble
+        self.notifier.send(f"STATUS={self._status_line()}")
         if self.thread.failure is not None:
             self._stop.set()
 
@@ -298,7 +302,6 @@ class Runtime:
                 return False
 
     def _perform(self, turn: f.Turn) -> None:
-        self.trouble = ""
         changing: asyncio.Task[None] | None = None
         for effect in turn.effects:
             match effect:

@@ -16,21 +16,24 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 
 from ..base.errors import EdgeError
 from ..base.limits import BODY_SLICE_MS_MAX, INBOX_BYTES_MAX, TIMER_SLICE_MS_MAX, TURN_EVENTS_MAX
 from ..node.effects import Effect, MembershipChanged, Turn
-from ..node.events import AskerGone, Asked, ContactEnded, Event, Heard, TimeCame, is_own
+from ..node.events import AskerGone, Asked, Called, ContactEnded, Drained, Event, FactRead, Heard, TimeCame, is_own
 from ..node.membership import Membership
 from ..node.node import Node
+from ..node.serving import say_broken, serve
 from ..node.store import StoreFailed
 from ..node.turns import run_turn
 from ..program.driver import BodyOverran
 from ..program.loop import BodyLoop
 from .clock import Clock
+from .storage import Disk, Storage
 
-# After a failed commit the same events are tried again so much later: a full disk may get room.
+# After a failed commit the next one is tried so much later: the disk may be writable again.
 RETRY_S = 1.0
 SETTLE_S = 3.0  # at the end: for turns whose effects lead to further events
 HEARD_BYTES = 256  # what a small message costs in the inbox besides its entries
@@ -45,7 +48,8 @@ class NodeThread:
     Args:
         make_node: called on the thread; builds the node over its own connection.
         perform: called on the loop with each turn's effects, after its commit.
-        on_store_failed: called on the loop with the reason, once per failure.
+        on_trouble: called on the loop with what is wrong with the disk, and with nothing when that is over; also with
+            what ended the thread.
         perform_here: called on the thread with each effect, after the commit and before `perform`: True if nothing is
             left to do. A turn of which nothing is left does not wake the loop: a step's outcome that starts the next
             step costs two changes of thread instead of three.
@@ -53,14 +57,16 @@ class NodeThread:
 
     def __init__(
         self, make_node: Callable[[], Node], clock: Clock, loop: asyncio.AbstractEventLoop,
-        perform: Callable[[Turn], None], on_store_failed: Callable[[str], None],
-        perform_here: Callable[[Effect], bool] = lambda effect: False,
+        perform: Callable[[Turn], None], on_trouble: Callable[[str], None],
+        perform_here: Callable[[Effect], bool] = lambda effect: False, storage: Storage | None = None,
     ) -> None:  # fmt: skip
         self._make_node = make_node
         self._clock = clock
         self._loop = loop
         self._perform = perform
-        self._on_store_failed = on_store_failed
+        self._on_trouble = on_trouble
+        self._storage = storage or Storage()
+        self._trouble = ""
         self._perform_here = perform_here
         self._lock = threading.Lock()  # around the queues
         # A queue in C wakes a thread in a third of the time of a Condition.
@@ -145,6 +151,7 @@ class NodeThread:
 
     def _run(self) -> None:
         try:
+            self._storage.begin()
             node = self.node = self._make_node()
             self.membership = node.membership()
         except (EdgeError, OSError, sqlite3.Error) as error:
@@ -165,7 +172,7 @@ class NodeThread:
         if error is not None:
             self.failure = error
             self._tell(self._fail_start, error)
-            self._tell(self._on_store_failed, f"the node thread ended: {type(error).__name__}: {error}")
+            self._tell(self._on_trouble, f"the node thread ended: {type(error).__name__}: {error}")
 
     def _fail_start(self, error: BaseException) -> None:
         if not self._started.done():
@@ -173,20 +180,24 @@ class NodeThread:
 
     def _work(self, node: Node) -> None:
         while True:
-            batch = self._take_batch()
+            batch = [] if self._storage.has_news else self._take_batch()
             if batch is None:
                 return
-            try:
-                turn, handled = self._turn(node, batch)
-            except StoreFailed as error:
-                self._put_back(batch)
-                self.turns += 1  # it tried, and it will again: no reason to be killed
-                self._has_failed = True
-                self._tell(self._on_store_failed, str(error))
-                if self._is_stopping:
-                    return
-                self._wait_to_retry()
+            self._storage.look()
+            news: list[Event] = [Called(say) for say in self._news(node)]
+            if not batch and not news:
                 continue
+            try:
+                turn, handled = self._turn(node, [*news, *batch])
+            except StoreFailed as error:
+                self._put_back([*news, *batch])
+                self.turns += 1  # it tried, and it will again: no reason to be killed
+                if not self._storage.fail(error):
+                    self._hold_out(node)
+                    if self._is_stopping and self._storage.disk is Disk.BROKEN:
+                        return
+                continue
+            handled -= len(news)
             if handled < len(batch):
                 self._put_back(batch[handled:])
             if any(isinstance(effect, MembershipChanged) for effect in turn.effects):
@@ -202,11 +213,70 @@ class NodeThread:
                 self._told += 1
                 self._tell(self._hand_over, turn)
 
-    def _wait_to_retry(self) -> None:
+    def _news(self, node: Node) -> list[Callable[[], None]]:
+        """Return how the node is told what changed with the disk; people are told here."""
+        found: list[Callable[[], None]] = [partial(node.hearing.say_room, *item) for item in self._storage.news()]
+        if self._trouble != self._storage.trouble:
+            self._trouble = self._storage.trouble
+            self._tell(self._on_trouble, self._trouble)
+        return found
+
+    def _hold_out(self, node: Node) -> None:
+        """Serve what needs no commit until one succeeds. Completions, timers and facts wait, in the order they came."""
+        waiting: list[Event] = []
+        next_try_s = time.monotonic() + RETRY_S
+        while not self._is_stopping:
+            for say in self._news(node):
+                self._serve(say_broken(node, say))
+            batch = self._take_served(next_try_s - time.monotonic())
+            if batch:
+                turn, kept = serve(node, batch, self._clock.read, self._trouble)
+                waiting = _newest_facts([*waiting, *kept])
+                self._serve(turn)
+            self.turns += 1
+            if time.monotonic() >= next_try_s:
+                next_try_s = time.monotonic() + RETRY_S
+                try:
+                    run_turn(node, (), self._clock.read, must_write=True)
+                except StoreFailed as error:
+                    self._storage.fail(error)
+                else:
+                    self._storage.succeed()
+                    break
+        self._has_failed = True
+        self._put_back(waiting)
+
+    def _serve(self, turn: Turn) -> None:
+        if turn.effects:
+            self._told += 1
+            self._tell(self._hand_over, turn)
+
+    def _take_served(self, wait_s: float) -> list[Event]:
+        """Return what asks, and what peers say, waiting so long at most; completions but for `Drained` stay."""
+        with self._lock:
+            if not (self._asked or self._heard) and not any(isinstance(event, Drained) for event in self._own):
+                self._is_waiting = True
+        if self._is_waiting:
+            self._listen(wait_s)
+        with self._lock:
+            batch: list[Event] = [event for event in self._own if isinstance(event, Drained)]
+            self._own = deque(event for event in self._own if not isinstance(event, Drained))
+            batch.extend(self._asked)
+            batch.extend(self._heard)
+            self._asked.clear()
+            self._heard.clear()
+            self._heard_bytes = 0
+            if not self._room.is_set():
+                self._tell(self._room.set)
+        return batch
+
+    def _listen(self, wait_s: float | None) -> None:
+        """Wait for the bell, so long at most."""
         try:
-            self._bell.get(timeout=RETRY_S)  # only `stop` rings while the thread does not wait for events
+            self._bell.get(timeout=None if wait_s is None else max(0.0, wait_s))
         except queue.Empty:
-            pass
+            with self._lock:
+                self._is_waiting = False
 
     def _turn(self, node: Node, batch: Sequence[Event]) -> tuple[Turn, int]:
         self._is_turning = True
@@ -232,7 +302,9 @@ class NodeThread:
                 if self._is_stopping:
                     return None
                 self._is_waiting = True
-            self._bell.get()
+            self._listen(self._storage.look_s)
+            if self._storage.look_s is not None:
+                return []
 
     def _put_back(self, events: Sequence[Event]) -> None:
         with self._lock:
@@ -310,6 +382,12 @@ class NodeThread:
 
 def _size_of(event: Event) -> int:
     return HEARD_BYTES + event.bytes_size if isinstance(event, Heard) else HEARD_BYTES
+
+
+def _newest_facts(events: Sequence[Event]) -> list[Event]:
+    """Leave out readings of facts that newer ones replace: as many as there are facts may wait."""
+    newest = {event.name: at for at, event in enumerate(events) if isinstance(event, FactRead)}
+    return [event for at, event in enumerate(events) if not isinstance(event, FactRead) or newest[event.name] == at]
 
 
 def _body_in(thread_id: int) -> FrameType | None:

@@ -82,7 +82,9 @@ class Intake:
 
     def _belongs_to_what_runs(self, live: Live | None) -> bool:
         """Say whether an object goes on here also where there is no room: then it hears its signals and results."""
-        return live is not None and live.state.history.view.holder == self.parts.device
+        if live is None or self.parts.room.is_broken:
+            return False
+        return live.state.history.view.holder == self.parts.device
 
     def _belongs(self, entry: Entry, object_id: bytes, taken: Taken) -> bool:
         if entry.object == object_id:

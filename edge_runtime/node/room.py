@@ -37,6 +37,11 @@ class Room:
         """Why nothing is taken in, for people; empty while there is room."""
         return next((self._reasons[item] for item in Shortage if item in self._reasons), "")
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing at all can be written."""
+        return Shortage.BROKEN in self._reasons
+
     def say(self, shortage: Shortage, reason: str) -> bool:
         """Take in a reason, or with an empty one its end; say whether intake begins or ends by that."""
         had = bool(self._reasons)

@@ -18,7 +18,20 @@ from .schema import (
 
 
 class StoreFailed(EdgeError):
-    """The commit did not happen (disk full, read-only, I/O error): nothing may be said; custody is not taken."""
+    """The commit did not happen (disk full, read-only, I/O error): nothing may be said; custody is not taken.
+
+    Args:
+        code: SQLite's result code without its details (https://www.sqlite.org/rescode.html), 0 where there is none.
+    """
+
+    def __init__(self, reason: str, code: int = 0) -> None:
+        super().__init__(reason)
+        self.code = code
+
+    @property
+    def is_io(self) -> bool:
+        """Whether the machine could not do what SQLite asked of it."""
+        return self.code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 
 class Quarantined(EdgeError):
@@ -71,11 +84,14 @@ class Store:
             connection.execute(FAMILIES)
             connection.execute(REVOCATIONS)
         except sqlite3.DatabaseError as error:
-            raise UsageError(
-                f"The spool cannot be opened: {error}. If the file was damaged, move spool.db aside and start again; "
-                "objects that peers hold come back at the next contact.",
-                Exit.FAILED,
-            ) from None
+            if code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                hint = (
+                    "The file was damaged: move spool.db aside and start again; objects that peers hold come back at "
+                    "the next contact."
+                )
+            else:
+                hint = "See that its disk has a few MiB of room and can be read and written, then start again."
+            raise UsageError(f"The spool cannot be opened: {error}. {hint}", Exit.FAILED) from None
         return cls(connection)
 
     @contextmanager
@@ -90,11 +106,22 @@ class Store:
             yield
             self.run("COMMIT")
         except sqlite3.OperationalError as error:
-            raise StoreFailed(str(error)) from error
+            raise StoreFailed(str(error), code_of(error)) from error
         finally:
             if self.connection.in_transaction:  # whatever went wrong: nothing of it stays
                 self.run("ROLLBACK")
                 self.forget_meta()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Whatever is written inside is rolled back: it never reaches the disk, where that may be read-only."""
+        self.run("BEGIN")
+        try:
+            yield
+        finally:
+            if self.connection.in_transaction:
+                self.run("ROLLBACK")
+            self.forget_meta()
 
     def get_meta(self, name: str, default: Any = None) -> Any:
         """Return a value of `meta` (int, text or bytes), from memory after the first time."""
@@ -127,3 +154,8 @@ class Store:
         """Empty every derived table."""
         for table in DERIVED_TABLES:
             self.run(f"DELETE FROM {table}")
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code of an error, 0 where it has none (errors of the module itself)."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

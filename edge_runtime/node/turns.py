@@ -19,11 +19,13 @@ from .node import Node
 from .store import StoreFailed
 
 
-def run_turn(node: Node, events: Sequence[Event], read_moment: Callable[[], Moment]) -> tuple[Turn, int]:
+def run_turn(
+    node: Node, events: Sequence[Event], read_moment: Callable[[], Moment], must_write: bool = False
+) -> tuple[Turn, int]:
     """Handle as many of the events as fit one turn, commit, and return (turn, how many were handled).
 
     A refused request changes nothing and is answered. An event that raises anything else is rolled back alone, its
-    objects are set aside, and the rest of the turn goes on.
+    objects are set aside, and the rest of the turn goes on. `must_write` commits something even so, to see if it can.
 
     Raises:
         StoreFailed: the commit failed. Nothing was said and memory is dropped; the caller keeps the events, performs
@@ -45,7 +47,7 @@ def run_turn(node: Node, events: Sequence[Event], read_moment: Callable[[], Mome
                 total.appends += turn.appends
                 total.effects.extend(turn.effects)
             # A sensor that says the same again is no reason to write to a card.
-            if connection.total_changes != changes or node.parts.timeline.is_far_ahead:
+            if must_write or connection.total_changes != changes or node.parts.timeline.is_far_ahead:
                 node.parts.timeline.save()
             total.alarm_boot_ms = node.alarm_boot_ms()
     except StoreFailed:

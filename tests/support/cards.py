@@ -9,6 +9,7 @@ Source: the shutdown tests of xfstests (`src/godown.c`); the ioctl's number is `
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -135,8 +136,12 @@ class Card:
 
     @property
     def is_read_only(self) -> bool:
-        """Whether the kernel mounted it read-only meanwhile."""
-        return bool(os.statvfs(self.path).f_flag & os.ST_RDONLY)
+        """Whether nothing can be written any more; newer kernels say so to writers only, not in the mount's flags."""
+        try:
+            (self.path / "probe").touch()
+        except OSError as error:
+            return error.errno == errno.EROFS
+        return False
 
     def break_it(self) -> None:
         """Let the kernel find an error in it, as it does on a worn card: with `errors=remount-ro` it is read-only."""

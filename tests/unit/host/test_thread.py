@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edge_runtime import App, Context
-from edge_runtime.base.errors import UsageError
+from edge_runtime.base.errors import Exit, UsageError
 from edge_runtime.base.limits import INBOX_BYTES_MAX
 from edge_runtime.host import thread as under_test
 from edge_runtime.host.clock import Clock
@@ -253,27 +253,33 @@ async def test_a_long_turn_outside_bodies_is_not_interrupted(bench: Bench, monke
     assert (looks, bench.thread.failure) == (10, None)
 
 
-async def test_a_full_disk_says_nothing_keeps_the_events_and_goes_on_when_there_is_room(
+async def test_a_store_that_cannot_be_written_refuses_serves_keeps_the_rest_and_goes_on_when_it_can(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Persist, then speak: an answer means that the commit happened."""
+    """Behaviours: 18.2, 18.4. Persist, then speak: an answer means that the commit happened."""
     monkeypatch.setattr(under_test, "RETRY_S", 0.02)
     connection = _connection(bench)
-    await bench.call(lambda: None)
+    made = await bench.ask(c.Submit("nap", {"s": 3_600.0}, name="nap"))
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
-    before = len(bench.turns)
-    asking = asyncio.ensure_future(bench.ask(c.Submit("three", {"x": 1}, name="x" * 100, wait=True)))
-    while not bench.failures:
-        filler = Asked(10_000, c.Submit("nap", {"s": 60.0}))
-        bench.thread.post(filler)
-        await asyncio.to_thread(lambda: None)
-    assert "full" in bench.failures[0]
-    said = [effect for turn in bench.turns[before:] for effect in turn.effects if isinstance(effect, Answer)]
-    assert all(effect.error is None for effect in said)
+    with pytest.raises(UsageError, match="Nothing can be stored now.*full") as refused:
+        for number in range(200):
+            await bench.ask(c.Submit("three", {"x": number}, needs=["nobody"]))
+    assert refused.value.exit is Exit.REFUSED and "full" in bench.failures[0]
+    for number in range(3):
+        bench.thread.post(FactRead("load", number, "sensor"))
+    assert (await bench.ask(c.Show(made["object"])))["status"] == "dormant"
+    assert (await bench.ask(c.Status()))["storage"]["takes_in"] is False
+    with pytest.raises(UsageError, match="stored now"):
+        await bench.ask(c.Cancel(made["object"]))
     progress = bench.thread.turns
     connection.execute("PRAGMA max_page_count = 1000000")
-    assert (await asking)["result"] == 4
+    async with asyncio.timeout(10):
+        while bench.failures[-1]:
+            await asyncio.to_thread(lambda: None)
+    assert (await bench.ask(c.Submit("three", {"x": 1}, wait=True)))["result"] == 4
+    assert (await bench.ask(c.Status()))["storage"] == {"takes_in": True, "reason": None}
+    assert [fact["value"] for fact in await bench.ask(c.Facts()) if fact["name"] == "load"] == [2]
     assert bench.thread.turns > progress, "a thread that tries again is not a thread that hangs"
     assert bench.thread.failure is None
 

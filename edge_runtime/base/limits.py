@@ -222,6 +222,30 @@ SCHEDULE_MS_MAX = 366 * DAY_MS
 SCHEDULE_ERROR_CHARS_MAX = 200  # of why the last slot has no object
 ROOT_BACKUP_BYTES_MAX = 4 * KIB  # of a root key's backup; the longest name makes half of it
 
+# --- Disk use. ---
+STORE_BYTES_DEFAULT = 1_024 * MIB  # of the spool's file; a small card keeps most of itself
+STORE_BYTES_MIN = 1 * MIB  # an empty spool takes 130 KiB; a smaller bound is refused in the configuration
+STORE_BYTES_MAX = 1 << 50
+# Of the limit, held back for what runs: at most what one object may take.
+STORE_RESERVE_PERCENT = 10
+STORE_RESERVE_BYTES_MAX = OBJECT_BYTES_MAX
+# Once the spool is over its limit it is emptied so much further: one search for what goes next serves many arrivals.
+STORE_SLACK_PERCENT = 2
+ENDED_KEPT_MS_DEFAULT = 7 * DAY_MS
+ENDED_KEPT_MS_MAX = LIFETIME_MS_MAX
+ENDED_PERCENT_DEFAULT = 20  # of the limit, for objects that have ended; beyond it the oldest go sooner
+CARRIED_PERCENT_DEFAULT = 50  # of the limit, for objects that others made and turn
+HANDED_KEPT_MS = 7 * DAY_MS  # custody handed over, if the new custodian is not heard after its acceptance
+EVICTIONS_PER_EVENT_MAX = 16  # each loads an object; the next ones follow in the next turn
+SWEEP_MS = 1 * HOUR_MS  # between two looks for what is past its retention: a batch costs a card little
+# Beyond the wall time at which an object must be over: clocks that count as set differ by less.
+TOMBSTONE_MARGIN_MS = 1 * DAY_MS
+TOMBSTONE_BYTES = 256  # counted for one besides its signed end: its row and its two index entries
+VACUUM_IDLE_MS = 10 * SECOND_MS  # after pages became free: what comes next may use them
+VACUUM_PERIOD_MS = 1 * SECOND_MS  # between two slices
+VACUUM_PAGES_MAX = 64  # of one slice: 256 KiB moved at most
+VACUUM_PAGES_KEPT = 64  # left free for the next entries
+
 # --- Time. ---
 TIMER_SLICE_MS_MAX = 30 * SECOND_MS  # no sleep of the host's timer is longer: clocks are read again
 SEQUENCE_BLOCK = 10_000  # reserved on disk before use
@@ -277,6 +301,9 @@ assert TREE_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX
 assert ENTRY_BYTES_MAX < INBOX_BYTES_MAX
 assert ENTRY_BYTES_MAX <= ASIDE_BYTES_MAX
 assert OFFER_MS_MAX <= LIFETIME_MS_DEFAULT
+assert ENDED_KEPT_MS_DEFAULT <= ENDED_KEPT_MS_MAX
+assert STORE_BYTES_MIN <= STORE_BYTES_DEFAULT <= STORE_BYTES_MAX
+assert STORE_RESERVE_PERCENT + ENDED_PERCENT_DEFAULT + CARRIED_PERCENT_DEFAULT < 100, "own objects need room, too"
 assert QUERY_BYTES_MAX <= CONTROL_UNREAD_BYTES_MAX
 assert 2 * ARGUMENTS_BYTES_MAX < CONTROL_LINE_BYTES_MAX, "arguments in hex must fit a request"
 assert 2 * ADVICE_BYTES_MAX <= RESULT_BYTES_MAX, "a proposal is learned with its advisor and confidence"

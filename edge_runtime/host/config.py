@@ -11,12 +11,14 @@ from msgspec import Meta, Struct
 
 from ..base.errors import UsageError
 from ..base.limits import (
-    ADVISOR_CALLS_PER_HOUR_MAX, ADVISOR_TIMEOUT_S_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX, PLAN_PASSES_MAX, PROBE_COST_MS,
-    PROBE_COST_MS_MAX, PROBES_MAX, SCHEDULES_MAX,
+    ADVISOR_CALLS_PER_HOUR_MAX, ADVISOR_TIMEOUT_S_MAX, CARRIED_PERCENT_DEFAULT, ENDED_KEPT_MS_DEFAULT,
+    ENDED_KEPT_MS_MAX, ENDED_PERCENT_DEFAULT, LIST_ITEMS_MAX, NAME_BYTES_MAX, PLAN_PASSES_MAX, PROBE_COST_MS,
+    PROBE_COST_MS_MAX, PROBES_MAX, SCHEDULES_MAX, STORE_BYTES_DEFAULT, STORE_BYTES_MAX, STORE_BYTES_MIN,
 )  # fmt: skip
-from ..base.units import SECOND_MS
+from ..base.units import DAY_MS, SECOND_MS
 from ..judge.plan import Pass, Plan, plan_of
 from ..judge.policy import Policy
+from ..node.eviction import StoreTerms
 from ..node.parts import Reservation
 from ..objects.condition_text import parse
 from .fact_config import EXAMPLE as FACTS_EXAMPLE
@@ -53,6 +55,9 @@ peer = "orbiter"
 start = 2026-03-01T06:00:00Z
 end = 2026-03-01T06:08:00Z
 error_s = 5
+
+[store]
+max_bytes = 1_000_000_000
 
 """  # what follows says where facts come from
 EXAMPLE += FACTS_EXAMPLE + WEB_EXAMPLE
@@ -118,6 +123,24 @@ class PacingConfig(Struct, forbid_unknown_fields=True, frozen=True):
     delay_per_attempt_s: Annotated[float, Meta(gt=0, le=PROBE_COST_MS_MAX / SECOND_MS)] = PROBE_COST_MS / SECOND_MS
 
 
+class StoreConfig(Struct, forbid_unknown_fields=True, frozen=True):
+    """`[store]`: how much the spool may take, and what of it may be kept for what (`docs/disk.md`).
+
+    `max_bytes` of the spool's file. An object is kept for `ended_days` after its end, less long if ended ones take more
+    than `ended_percent` of `max_bytes`. `carried_percent` of it is for objects that others made and turn.
+    """
+
+    max_bytes: Annotated[int, Meta(ge=STORE_BYTES_MIN, le=STORE_BYTES_MAX)] = STORE_BYTES_DEFAULT
+    ended_days: Annotated[float, Meta(ge=0, le=ENDED_KEPT_MS_MAX / DAY_MS)] = ENDED_KEPT_MS_DEFAULT / DAY_MS
+    ended_percent: Annotated[int, Meta(ge=0, le=100)] = ENDED_PERCENT_DEFAULT
+    carried_percent: Annotated[int, Meta(ge=0, le=100)] = CARRIED_PERCENT_DEFAULT
+
+    def terms(self) -> StoreTerms:
+        """Return it in milliseconds and bytes."""
+        kept_ms = round(self.ended_days * DAY_MS)
+        return StoreTerms(self.max_bytes, kept_ms, self.ended_percent, self.carried_percent)
+
+
 class CannotConfig(Struct, forbid_unknown_fields=True, frozen=True):
     """`[[cannot]]`: a capability that this device does not have while a condition over its facts holds."""
 
@@ -135,6 +158,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     cannot: Annotated[list[CannotConfig], Meta(max_length=LIST_ITEMS_MAX)] = []
     plan: Annotated[list[PassConfig], Meta(max_length=PLAN_PASSES_MAX)] = []
     pacing: PacingConfig = PacingConfig()
+    store: StoreConfig = StoreConfig()
     facts: FactsConfig = FactsConfig()
     mqtt: MqttConfig | None = None
     mavlink: MavlinkConfig | None = None

@@ -49,6 +49,7 @@ def follow_config(node: Node, config: Config) -> None:
     """Take from the configuration what needs no restart, but for offers; on the node thread, inside a turn or before
     the first."""
     replace_pacing(node, config)
+    node.parts.eviction.replace(config.store.terms())
     replace_topics(node, config)
     replace_results(node, config)
     replace_schedules(node, config)

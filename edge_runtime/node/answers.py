@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..base.errors import PeerError
-from ..base.limits import DROPPED_SHOWN_MAX
+from ..base.limits import CANDIDATES_SHOWN_MAX, DROPPED_SHOWN_MAX
 from ..judge.outcomes import Outcome
 from ..objects import bodies as b
 from ..objects.codec import decode_value
@@ -21,6 +21,7 @@ from .parts import Parts
 from .flags import flag_of, flags_of
 from .shelving import trigger_of
 from .spool import Live
+from .usage import Kind as Use
 from .waits import describe_waits
 
 
@@ -50,7 +51,7 @@ class Answers:
             "name": content.name or None,
             "intent": content.intent,
             "status": shelf[0],
-            "end": None if finish is None else finish.end.name.lower(),
+            "end": self._end_of(live),
             "result": None if finish is None or not finish.value else readable(finish.value),
             "error": None if finish is None or not finish.error else finish.error,
             "published": {name: readable(value) for name, value in sorted(content.published.items())},
@@ -85,6 +86,11 @@ class Answers:
             "acted_before_revocation_known": flags_of(self.parts, live),
             "signals_waiting": [item.name for item in state.untaken()],
         }  # fmt: skip
+
+    def _end_of(self, live: Live) -> str | None:
+        """Return the word for an object's end, also where only a tombstone told it."""
+        end = self.parts.spool.end_of(live)[0]
+        return None if end is None else b.End(end).name.lower()
 
     def held_by(self, live: Live) -> list[str]:
         """Return the devices that are known to hold the object: authors, and peers in contact that told so."""
@@ -207,8 +213,8 @@ class Answers:
         run = self.parts.store.run
         # One pass over the shelf: GROUP BY would sort it, three times as long with 100,000 objects.
         counts = ", ".join(f"count(*) FILTER (WHERE status = '{name}')" for name in STATUSES)
-        sums = ", ".join(f"coalesce(sum(bytes) FILTER (WHERE is_mine = {mine}), 0)" for mine in (1, 0))
-        *objects, own, carried = run(f"SELECT {counts}, {sums} FROM shelf").fetchone()
+        *objects, total = run(f"SELECT {counts}, coalesce(sum(bytes), 0) FROM shelf").fetchone()
+        carried = self.parts.spool.usage.bytes_of(Use.CARRIED)
         reasons = run(
             "SELECT reason, count(*) FROM shelf WHERE status = 'dormant' GROUP BY 1 ORDER BY 2 DESC LIMIT 20"
         ).fetchall()
@@ -224,11 +230,19 @@ class Answers:
             "contacts": len(self.contacts.by_number),
             "revoked": len(self.parts.members.revocations.revoked),
             "capabilities": sorted(self.parts.settings.capabilities),
-            "bytes": {"own": own, "carried": carried, "blobs": 0, "tombstones": 0},
+            "bytes": {"own": total - carried, "carried": carried, **self.parts.eviction.report()},
+            "carried_for": self._carried_for(),
             "refused": dict(sorted(self.intake.refusals.items())),
             "facts": {"known": len(facts.by_name), "dropped": facts.dropped, "refused": facts.refused},
             "evaluations": self.parts.agenda.looks, "queued": len(self.parts.agenda),
         }  # fmt: skip
+
+    def _carried_for(self) -> list[dict[str, Any]]:
+        """For whom objects are carried that others made and turn, the most bytes first."""
+        return [
+            {"device": origin.hex(), "name": self.parts.adverts.name_of(origin), "objects": objects, "bytes": size}
+            for origin, objects, size in self.parts.spool.usage.origins(CANDIDATES_SHOWN_MAX)
+        ]
 
     def apps(self) -> list[dict[str, Any]]:
         """Intents and versions per device."""

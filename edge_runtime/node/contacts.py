@@ -1,10 +1,10 @@
 """Contacts: what is said from hello to the end of a link, in the order that a contact of three seconds needs.
 
-opened -> hello, adverts -> heads (unless the digests are equal) -> wants -> entries both ways -> live push.
+opened -> hello, adverts -> what went, heads (unless digests are equal) -> wants -> entries -> live push.
 What was received is committed with its turn; a lost contact goes on at the next one from the heads of then. What is
 handed to a channel and not yet taken is bounded; the rest waits here as jobs (object and heads), not as bytes.
 
-Source: ours, `docs/format.md` (Contact); order of sending after page "What is sent first" of the architecture.
+Source: ours, `docs/format.md` (Contact); order of sending: `ordering`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from ..base.errors import PeerError
 from ..base.limits import (
     CONTACT_INFLIGHT_BYTES_MAX, HEADS_PER_MESSAGE_MAX, HEADS_TOLD_MAX, KNOWN_HEADS_MAX,
 )  # fmt: skip
-from ..base.units import KIB
 from ..objects.entries import Entry
 from ..objects.grants import check_membership
 from ..objects.revocations import Revocation
@@ -26,15 +25,13 @@ from .events import ContactEnded, ContactOpened, Drained, Heard
 from .fading import Presence, Pulse
 from .incapacity import Capacity
 from .messages import Adverts as AdvertsMessage
-from .messages import Denied, Entries, Head, Heads, Hello, Message, Refuse, Want, encode_message
+from .messages import Denied, Entries, Gone, Head, Heads, Hello, Message, Refuse, Want, encode_message
+from .ordering import Rank, batch_of, rank_of
 from .parts import Parts
 from .reconcile import Reconciler, haves
 from .spool import Live
 from .telling import Telling
 
-# One message of entries: large enough to fill frames, small enough that a cut loses little.
-BATCH_BYTES = 48 * KIB
-BATCH_ENTRIES = 128
 NO_OBJECT = b"\x00" * 32
 ADVERTS_PER_MESSAGE = 16
 
@@ -56,10 +53,12 @@ class Contact(Struct):
     own_digest: bytes = b""
     cursor: tuple[int, int] | None = None  # where telling heads goes on; None: not begun or done
     has_told_heads: bool = False
-    jobs: dict[bytes, tuple[tuple[int, int, int, int], tuple[bytes, ...]]] = field(default_factory=dict)
+    gone_cursor: int | None = None  # where telling what went goes on: before the heads
+    jobs: dict[bytes, tuple[Rank, tuple[bytes, ...]]] = field(default_factory=dict)
     known: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     asked: dict[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     pulse: Pulse = field(default_factory=Pulse)
+    told_ends: dict[bytes, None] = field(default_factory=dict)
     told_digest: bytes = b""  # of revocations
     has_told_revocations: bool = False
 
@@ -193,16 +192,35 @@ class Contacts:
         """Ask for what is not here, and remember what the peer has."""
         for item in message.items:
             self._remember(contact, item.object, item.heads)
-        wants = self.reconciler.compare(message.items)
+        wants, ends = self.reconciler.compare(message.items)
+        self._send(contact, ends)
         self._ask(contact, wants)
         if not contact.has_told_heads:
             self._begin_heads(contact)
+
+    def hear_gone(self, contact: Contact, message: Gone) -> None:
+        """Send nothing of what the peer has let go."""
+        for item in message.items:
+            self._remember(contact, item.object, item.heads)
+        for live in self.reconciler.note_gone(message.items, contact.device):
+            self._queue(contact, live, ())
+        if not contact.has_told_heads:
+            self._begin_heads(contact)
+
+    def tell_end(self, contact: Contact, object_id: bytes) -> None:
+        """Tell a peer that still spreads an object how it ended, if that is known here without its history."""
+        end = self.parts.eviction.tombstones.ended(object_id)
+        if end is not None and contact.told_ends.get(object_id, 1) is not None:
+            contact.told_ends[object_id] = None
+            self._send(contact, [end])
 
     def hear_want(self, contact: Contact, message: Want) -> None:
         """Queue what the peer asked for, as far as it may hold it."""
         for item in message.items:
             live = self.parts.spool.find(item.object)
-            if live is not None and self.may_send(contact, live):
+            if live is None or live.staged:
+                self.tell_end(contact, item.object)  # and nothing of it is spread
+            elif self.may_send(contact, live):
                 self._remember(contact, item.object, item.heads)
                 self._queue(contact, live, item.heads)
         self._pump(contact)
@@ -244,7 +262,7 @@ class Contacts:
     def push(self, live: Live, entry: Entry, but: int = -1) -> None:
         """A new entry is here: tell every contact that may hold the object and lacks it."""
         for contact in self.by_number.values():
-            if contact.number == but or not self.may_send(contact, live):
+            if contact.number == but or live.staged or not self.may_send(contact, live):
                 continue
             known = contact.known.get(live.object)
             if known is not None and entry.id in known:
@@ -274,15 +292,12 @@ class Contacts:
         return not created.holders or contact.device in created.holders
 
     def _queue(self, contact: Contact, live: Live, heads: tuple[bytes, ...]) -> None:
-        created, view = live.state.history.created, live.state.history.view
-        is_receipt = view.has_ended or view.is_frozen
-        deadline_ms = self.parts.spool.life_ms_of(live, created.lifetime_ms)
-        rank = (0 if is_receipt else 1, created.priority, deadline_ms, live.state.history.bytes_size)
-        contact.jobs[live.object] = (rank, heads)
+        deadline_ms = self.parts.spool.life_ms_of(live, live.state.history.created.lifetime_ms)
+        contact.jobs[live.object] = (rank_of(live, heads, deadline_ms), heads)
 
     def _begin_heads(self, contact: Contact) -> None:
         contact.has_told_heads = True
-        contact.cursor = (-1, 0)
+        contact.gone_cursor, contact.cursor = 0, (-1, 0)
         self._pump(contact)
 
     def _ask(self, contact: Contact, wants: Sequence[Head]) -> None:
@@ -298,7 +313,12 @@ class Contacts:
     def _pump(self, contact: Contact) -> None:
         """Send heads and entries until the bound of bytes in flight is reached; heads first, then the best job."""
         while contact.inflight_bytes < CONTACT_INFLIGHT_BYTES_MAX:
-            if contact.cursor is not None:
+            if contact.gone_cursor is not None:
+                gone, contact.gone_cursor = self.parts.eviction.tombstones.gone_from(
+                    contact.gone_cursor, contact.roots, contact.device
+                )
+                self._send(contact, [gone] if gone is not None else [])
+            elif contact.cursor is not None:
                 items, contact.cursor = self.reconciler.heads_from(contact.cursor, contact.roots, contact.device)
                 self._send(contact, [Heads(tuple(items), contact.cursor is None)])
             elif contact.jobs:
@@ -312,15 +332,10 @@ class Contacts:
         live = self.parts.spool.find(object_id)
         if live is None:
             return
-        batch: list[Entry] = []
-        size = 0
-        rest = live.state.history.after(heads)
-        for entry in rest:
-            if batch and (size + len(entry.raw) > BATCH_BYTES or len(batch) >= BATCH_ENTRIES):
-                break
-            batch.append(entry)
-            size += len(entry.raw)
+        batch, left = batch_of(live, rank, heads)
         if not batch:
+            if left is not None:
+                contact.jobs[object_id] = (left, heads)
             return
         needed = dict.fromkeys(entry.grant for entry in batch)
         grants = tuple(raw for grant in needed if (raw := self.parts.members.grant_bytes(grant)))
@@ -329,8 +344,8 @@ class Contacts:
         self._send(contact, [Entries(object_id, grants, raws, age_ms, live.age_is_exact)])
         told = _tops_after(heads, batch)
         self._remember(contact, object_id, told)
-        if len(batch) < len(rest):
-            contact.jobs[object_id] = (rank, told)
+        if left is not None:
+            contact.jobs[object_id] = (left, told)
         self.parts.note(Stage.GOSSIPED, live, to=self.parts.adverts.name_of(contact.device), entries=len(batch))
 
     def _remember(self, contact: Contact, object_id: bytes, heads: tuple[bytes, ...]) -> None:

@@ -69,10 +69,19 @@ class Custody:
 
     def offer(self, live: Live, needs: Sequence[str], reason: str, age_ms: int) -> bool:
         """Offer the object to the best device that can go on with it; say whether an offer was made."""
+        if live.flights:
+            return False
+        for device in self._candidates(live, needs, age_ms):
+            self.offer_to(live, device, reason, age_ms, needs)
+            return True
+        return False
+
+    def _candidates(self, live: Live, needs: Sequence[str], age_ms: int) -> list[bytes]:
+        """Return who may be offered the object next, the best first."""
         content = live.state.content
         tried = [device for device in content.offered_to if not self._has_improved(live, device)]
-        if len(tried) >= OFFERS_MAX or live.flights:
-            return False
+        if len(tried) >= OFFERS_MAX:
+            return []
         refused = [device for device, at_ms in content.denied_by.items() if at_ms > live.state.resumed_age_ms]
         denied = self.capacity.excluded(live, (*needs, content.intent), age_ms)
         silent = silent_devices(content.steps.values(), SILENCES_ELSEWHERE)
@@ -81,11 +90,7 @@ class Custody:
         found = self.parts.adverts.candidates(needs, content.intent, excluded, in_contact)
         # In contact first, then who is met again most likely, then who was met last.
         found.sort(key=lambda advert: (advert.device not in in_contact, -self._likelihood_ppb(advert.device)))
-        for advert in found:
-            if live.state.history.may_hold(advert.device):
-                self.offer_to(live, advert.device, reason, age_ms, needs)
-                return True
-        return False
+        return [advert.device for advert in found if live.state.history.may_hold(advert.device)]
 
     def _has_improved(self, live: Live, device: bytes) -> bool:
         """Say whether a device can do more since it was last offered the object: then it is tried again."""
@@ -168,8 +173,11 @@ class Custody:
         view = live.state.history.view
         if view.holder != self.parts.device or not view.is_frozen or view.tip != offer:
             return False
-        if self.standing_offer(live).to != who:
+        offered = self.standing_offer(live)
+        if offered.to != who:
             return False
+        if reason == Refusal.STORAGE and not self._candidates(live, offered.needs, age_ms):
+            return False  # nobody else can: it may take the object when it has room again, before the offer expires
         word = Refusal(reason).name.lower() if reason in tuple(Refusal) else str(reason)
         self.withdraw(live, f"refused: {word}", age_ms)
         return True

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from ..base.errors import PeerError
+from ..objects.entries import verify
 from . import events as e
 from . import messages as m
 from .contacts import NO_OBJECT, Contact, Contacts
@@ -17,6 +18,7 @@ from .parts import Parts
 from .revoking import Revoking
 from .spool import Live
 from .room import Shortage
+from .shelving import ROOM_TOPIC
 from .store import Quarantined
 from .surroundings import say_contacts
 
@@ -91,6 +93,10 @@ class Hearing:
                 self._wake_peer(contact.device)
             case m.Revocations():
                 self.revoking.hear(contact, event.message)
+            case m.Gone():
+                self.contacts.hear_gone(contact, event.message)
+            case m.Ended():
+                self._hear_end(event.message)
             case _:
                 assert_never(event.message)
 
@@ -105,6 +111,7 @@ class Hearing:
             return
         self.contacts.tell_denials()
         if not parts.room.why_none:
+            parts.agenda.wake_topic(ROOM_TOPIC)
             parts.effects.extend(Close(number, "there is room again") for number in self.contacts.by_number)
         parts.effects.append(Note(Stage.STORED, NO_OBJECT, {"intake": reason or "goes on"}, is_info=True))
 
@@ -123,6 +130,22 @@ class Hearing:
                 self._wake_peer(advert.device)
         self.contacts.tell_adverts(fresh, but=contact.number)
 
+    def _hear_end(self, message: m.Ended) -> None:
+        """An object has ended elsewhere, and its history up to there is not to be had: let a live copy here be."""
+        live = self.parts.spool.find(message.object)
+        if live is None:
+            return
+        try:
+            for raw in message.grants:
+                self.parts.members.keep_grant(raw)
+            is_news = self.parts.eviction.tombstones.stage(live, verify(message.entry))
+        except PeerError as error:
+            self.intake.count(error)
+            return
+        if is_news:
+            self.parts.effects.append(Note(Stage.STORED, live.object, {"ended": "told by a tombstone"}, is_info=True))
+            self.go_on(live)
+
     def _hear_entries(self, contact: Contact, event: e.Heard, message: m.Entries) -> None:
         try:
             taken = self.intake.take(
@@ -136,6 +159,8 @@ class Hearing:
         if taken.live is None:
             if taken.aside:
                 self.contacts.ask_for(contact, message.object)
+            else:
+                self.contacts.tell_end(contact, message.object)
             return
         self.contacts.heard_entries(contact, taken.live, event.entries, is_incomplete=taken.aside > 0)
         if taken.new:

@@ -19,6 +19,7 @@ from ..objects.entries import Entry
 from ..objects.records import read_clear
 from .effects import Stage
 from .parts import Parts
+from .room import offers_to
 from .spool import Live, roots_of_first
 
 
@@ -55,6 +56,9 @@ class Intake:
             self.count(PeerError("storage", self.parts.room.why_none))
             taken.refused, taken.live = len(entries), None
             return taken
+        if taken.live is None and not self._may_come_again(object_id, entries):
+            taken.refused = len(entries)
+            return taken
         kept = self.parts.members.grants_kept
         for raw in grants:
             try:
@@ -85,6 +89,17 @@ class Intake:
         if live is None or self.parts.room.is_broken:
             return False
         return live.state.history.view.holder == self.parts.device
+
+    def _may_come_again(self, object_id: bytes, entries: Sequence[Entry]) -> bool:
+        """Say whether an object that is not here may be stored: one that went may not, unless custody is offered."""
+        tombstones = self.parts.eviction.tombstones
+        had = tombstones.find(object_id)
+        if had is not None and not had.terminated and offers_to(self.parts.device, entries):
+            tombstones.lift(object_id)
+            return True
+        if had is not None:
+            self.count(PeerError("gone", "an object that went from here"))
+        return had is None
 
     def _belongs(self, entry: Entry, object_id: bytes, taken: Taken) -> bool:
         if entry.object == object_id:

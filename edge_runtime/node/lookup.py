@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..base.errors import Exit, UsageError
 from ..base.limits import CANDIDATES_SHOWN_MAX
+from ..objects.bodies import End
 from .parts import Parts
 from .spool import Live
 
@@ -40,11 +41,31 @@ def find_object(parts: Parts, reference: str) -> Live:
         raise UsageError(f"{reference!r} could be {len(rows)} objects: give more of the id.", candidates=candidates)
     live = parts.spool.find_row(rows[0]) if rows else None
     if live is None:
+        _check_gone(parts, text)
         raise UsageError(
             f"There is no object {reference!r} here. `edge-runtime ls` lists the objects of this device.",
             Exit.NOT_FOUND,
         )
     return live
+
+
+def _check_gone(parts: Parts, text: str) -> None:
+    """Say of an object that went from here why it did, and how it ended.
+
+    Raises:
+        UsageError: it did (exit 4).
+    """
+    tombstones = parts.eviction.tombstones
+    is_id = len(text) == 64 and all(digit in "0123456789abcdef" for digit in text.lower())
+    left = tombstones.find(bytes.fromhex(text)) if is_id else tombstones.find_name(text)
+    if left is None or not left.is_gone:
+        return
+    end = None if left.ended is None else End(left.ended).name.lower()
+    raise UsageError(
+        f"The object {text!r} is not kept here any more ({left.why}). "
+        + (f"It had ended: {end}." if end else "It lives on where it came from, as far as is known here."),
+        Exit.NOT_FOUND, object=left.object.hex(), end=end,
+    )  # fmt: skip
 
 
 def _is_made_here(parts: Parts, row: int) -> bool:

@@ -121,7 +121,21 @@ class Revocations(Wire, frozen=True, tag=8):
     ]
 
 
-Message: TypeAlias = Hello | Adverts | Heads | Want | Entries | Refuse | Denied | Revocations
+class Gone(Wire, frozen=True, tag=9):
+    """Objects that went from this side, with the heads that it had: they are not wanted, and not to be had here."""
+
+    items: Annotated[tuple[Head, ...], Meta(max_length=HEADS_PER_MESSAGE_MAX)]
+
+
+class Ended(Wire, frozen=True, tag=10):
+    """The entry that ended an object, ahead of its history or without it: a live copy of it is to be let be."""
+
+    object: Hash
+    grants: Annotated[tuple[Annotated[bytes, Meta(max_length=GRANT_BYTES_MAX)], ...], Meta(max_length=4)]
+    entry: Annotated[bytes, Meta(max_length=ENTRY_BYTES_MAX)]
+
+
+Message: TypeAlias = Hello | Adverts | Heads | Want | Entries | Refuse | Denied | Revocations | Gone | Ended
 
 
 def encode_message(message: Message) -> bytes:

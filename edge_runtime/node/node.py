@@ -12,16 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
 from ..base.foreign import contained
-from ..base.limits import DEATHS_MAX
 from ..base.moment import Moment
 from ..judge.evaluate import CAPABILITIES_FACT
-from ..judge.outcomes import Outcome
 from ..judge.policy import Policy
-from ..objects import bodies as b
 from ..objects.entries import Entry
 from ..objects.keys import SigningKey
-from ..objects.kinds import Kind
-from ..objects.records import make
 from ..program.app import App
 from ..program.sameness import digest_of
 from . import events as e
@@ -35,9 +30,10 @@ from .authority import Authority
 from .capsules import Capsules
 from .contacts import Contacts
 from .custody import Custody
+from .deaths import record_death
 from .effects import Answer, Effect, MembershipChanged, Note, Stage, Turn
+from .eviction import Eviction
 from .facts import Facts
-from .gating import death_of
 from .hearing import Hearing
 from .incapacity import Capacity
 from .intake import Intake
@@ -50,6 +46,7 @@ from .reconcile import Reconciler
 from .requests import Requests
 from .results import Results
 from .revoking import Revoking
+from .room import Shortage
 from .schedules import Schedules
 from .shelving import ADVICE_TOPIC, PROBING_TOPIC, UNITS_TOPIC, Shelving
 from .spool import Flight, Live, Spool
@@ -81,9 +78,11 @@ class Node:
         timeline = Timeline(store, moment, settings.boot_id)
         spool = Spool(store, members, timeline)
         pen = Pen(spool, members, timeline, settings.boot, self._on_append)
+        agenda, polls = Agenda(store), Polls(store, spool, timeline)
+        eviction = Eviction(store, spool, agenda, polls, settings.store)
         parts = Parts(
-            store, members, timeline, spool, pen, Facts(store), Adverts(store, members), Agenda(store), settings,
-            Polls(store, spool, timeline),
+            store, members, timeline, spool, pen, Facts(store), Adverts(store, members), agenda, settings, polls,
+            eviction,
         )  # fmt: skip
         parts.set_apps(apps)
         self.entropy = entropy
@@ -149,6 +148,7 @@ class Node:
             if live is not None:
                 self.shelving.put_away(live)
                 self.parts.spool.shrink()
+        self.parts.eviction.tombstones.rebuild()
 
     def handle(self, event: e.Event, moment: Moment) -> Turn:
         """Handle one event and return what it came to. Raises nothing that a peer or user can cause.
@@ -172,7 +172,8 @@ class Node:
     def alarm_boot_ms(self) -> int | None:
         """Return when the node wants `TimeCame`, on the boot clock; None if nothing is ever due."""
         timeline = self.parts.timeline
-        dues_ms = (self.parts.agenda.next_look_ms(timeline.life_ms), self.schedules.next_life_ms())
+        rooms_ms = self.parts.eviction.next_ms()
+        dues_ms = (self.parts.agenda.next_look_ms(timeline.life_ms), self.schedules.next_life_ms(), rooms_ms)
         due_ms = min((due_ms for due_ms in dues_ms if due_ms is not None), default=None)
         return None if due_ms is None else timeline.boot_ms_of(due_ms)
 
@@ -198,6 +199,7 @@ class Node:
             self.parts.polls.forget(object_id)
         self.parts.store.forget_meta()
         self.parts.spool.forget_derived()
+        self.parts.eviction.forget()
         self.parts.members.forget_sequence()
         self.parts.members.reload()
         self.parts.adverts.reload()
@@ -291,6 +293,8 @@ class Node:
         self.asking.tell_waiters()
         self.advising.ask_about(parts.touched)
         self.results.note_ends()
+        parts.effects.extend(parts.eviction.tend(bool(parts.appended)))
+        self.hearing.say_room(Shortage.SPOOL, parts.eviction.why_full())
         parts.agenda.save_rest(parts.timeline.life_ms)
         parts.spool.shrink()
 
@@ -344,7 +348,7 @@ class Node:
         for row, path, *fields in dead:
             live = self._find(row)
             if live is not None and self.turner.is_turnable(live):
-                self._record_death(live, path, Flight(*fields))
+                record_death(parts, live, path, Flight(*fields))
                 parts.agenda.add(row)
         for row in parts.agenda.happenings.unseen():
             parts.agenda.add(row)
@@ -364,21 +368,6 @@ class Node:
             return False
         store.set_meta("apps", digest)
         return True
-
-    def _record_death(self, live: Live, path: str, flight: Flight) -> None:
-        """A process ended while this step ran: count it in the object, so that the count moves with custody."""
-        memory = live.state.content.steps.get(path)
-        deaths = 1 + (memory.deaths if memory is not None else 0)
-        outcome, is_final = death_of(live, path, flight)
-        body = b.ExecutedSealed(
-            bytes(flight.attempt), flight.try_number, path, bytes(flight.fingerprint), flight.effect, flight.peer, "",
-            flight.verdict, int(outcome), is_final, b"", f"the process ended during this step (deaths {deaths})",
-            "ProcessDeath", 0, None, 1, "",
-        )  # fmt: skip
-        live.made.append(make(Kind.EXECUTED, b.Empty(), body))
-        self.parts.pen.write_turn(live, self.parts.spool.age_ms(live))
-        if deaths >= DEATHS_MAX:
-            self.parts.spool.park(live, f"quarantined: {deaths} process deaths in step {path}")
 
     def _say_advert(self) -> None:
         settings = self.parts.settings

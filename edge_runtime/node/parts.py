@@ -17,6 +17,7 @@ from ..program.swarming import Work
 from .adverts import Adverts
 from .agenda import Agenda
 from .effects import Effect, Note, Stage
+from .eviction import Eviction, StoreTerms
 from .facts import Facts
 from .membership import Members
 from .parking import is_freed_by
@@ -45,6 +46,7 @@ class Settings(Struct, frozen=True):
         topics: on which the machine has an advisor besides those of its apps; `*` stands for all.
         boot: 8 random bytes of this process start. boot_id: names the machine's boot.
         plans: contact plans by destination, in wall time. probe_cost_ms: the delay that is worth one attempt.
+        store: how much the spool may take when the process begins; `Eviction.replace` changes it.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Settings(Struct, frozen=True):
     plans: Mapping[str, Plan] = {}
     probe_cost_ms: int = PROBE_COST_MS
     topics: tuple[str, ...] = ()
+    store: StoreTerms = StoreTerms()
 
 
 class Parts(Struct):
@@ -71,6 +74,7 @@ class Parts(Struct):
     agenda: Agenda
     settings: Settings
     polls: Polls
+    eviction: Eviction
     apps: tuple[App, ...] = ()
     effects: list[Effect] = field(default_factory=list)
     appended: list[tuple[Live, Entry]] = field(default_factory=list)

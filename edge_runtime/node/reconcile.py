@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from ..base.limits import HEADS_PER_MESSAGE_MAX, HEADS_TOLD_MAX
 from ..objects.history import History
 from ..objects.intents import hash256
-from .messages import Head
+from .messages import Head, Message
 from .parts import Parts
-from .spool import DIGEST_MODULUS
+from .room import offers_to
+from .spool import DIGEST_MODULUS, Live
 
 # Newest entries in which the authors are looked for: of an object with more, spacing alone finds what is common.
 HAVES_LOOKED_AT = 1_000
@@ -67,10 +68,20 @@ class Reconciler:
         live = self.parts.spool.find_row(row)
         return live is not None and device in live.state.history.created.holders
 
-    def compare(self, items: Sequence[Head]) -> list[Head]:
-        """Return what to ask for: objects of which the peer has heads that are not here, with the heads here."""
+    def compare(self, items: Sequence[Head]) -> tuple[list[Head], list[Message]]:
+        """Return what to ask for, objects of which the peer has heads that are not here with the heads here, and the
+        ends of objects that went from here and live on there."""
         wants: list[Head] = []
+        ends: list[Message] = []
+        tombstones = self.parts.eviction.tombstones
         for item in items:
+            had = tombstones.find(item.object)
+            if had is not None and had.is_gone:
+                end = tombstones.ended(item.object)
+                if end is not None and hash256(had.terminated) not in item.heads:
+                    ends.append(end)
+                tombstones.adopt(had, item.heads, is_gone_there=False)
+                continue
             found = self.parts.store.run(
                 "SELECT s.heads FROM objects o JOIN shelf s ON s.object = o.row WHERE o.id = ?", (item.object,)
             ).fetchone()
@@ -78,12 +89,29 @@ class Reconciler:
                 wants.append(Head(item.object, ()))
                 continue
             own = split_heads(bytes(found[0]))
-            if all(head in own for head in item.heads):
+            if had is None and all(head in own for head in item.heads):
                 continue
             live = self.parts.spool.find(item.object)
             if live is not None and any(head not in live.state.history for head in item.heads):
                 wants.append(Head(item.object, haves(live.state.history, self.parts.device)))
-        return wants
+        return wants, ends
+
+    def note_gone(self, items: Sequence[Head], device: bytes) -> list[Live]:
+        """Take note of what a peer let go; return what it gets all the same, for custody of it is offered to it.
+
+        Of what went from here, too, both name the same heads from now on.
+        """
+        tombstones, offered = self.parts.eviction.tombstones, list[Live]()
+        for item in items:
+            had = tombstones.find(item.object)
+            live = self.parts.spool.find(item.object) if had is None else None
+            if had is not None and had.is_gone:
+                tombstones.adopt(had, item.heads, is_gone_there=True)
+            if live is not None and live.state.history.view.is_frozen:
+                history = live.state.history
+                if offers_to(device, (history.placed[history.view.tip].entry,)):
+                    offered.append(live)
+        return offered
 
 
 def haves(history: History, device: bytes) -> tuple[bytes, ...]:

@@ -20,6 +20,7 @@ from . import commands as c
 from .answers import Answers
 from .custody import Custody
 from .effects import MembershipChanged, Note, Stage
+from .eviction import check_name
 from .lookup import find_device, find_object
 from .parts import Parts
 from .renewals import note_grant
@@ -46,6 +47,7 @@ class Requests:
             had = self._made_before(command, arguments)
             if had is not None:
                 return had
+            check_name(self.parts.eviction, command.name)
         self.parts.room.check()
         root, _, _ = self.parts.members.current_fleet()
         moment = self.parts.timeline.moment

@@ -21,7 +21,27 @@ CREATE TABLE IF NOT EXISTS pacing (
 );
 """
 
-SCHEMA_VERSION = 3
+# What is left of objects that went, and signed ends of objects of which no more is here. `terminated` empty: it went
+# without an end. `is_gone` 0: the object is here, and its end was told ahead of its history. `until_wall_ms` 0: for
+# good. `row` is the object's, so that no other object gets its number.
+TOMBSTONES = """CREATE TABLE tombstones (
+    row INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, root BLOB NOT NULL, holders BLOB NOT NULL, heads BLOB NOT NULL,
+    name TEXT NOT NULL, ended INTEGER, terminated BLOB NOT NULL, why TEXT NOT NULL, is_gone INTEGER NOT NULL,
+    went_ms INTEGER NOT NULL, until_wall_ms INTEGER NOT NULL
+);
+CREATE INDEX tombstones_until ON tombstones (until_wall_ms) WHERE until_wall_ms > 0;
+CREATE INDEX tombstones_name ON tombstones (name) WHERE name != '';
+"""
+# Derived: who made it; until when it may not go, whatever the need; since when it is over, if it is.
+SHELF_OVER = "CREATE INDEX shelf_over ON shelf (over_ms) WHERE over_ms IS NOT NULL;"
+# Derived: bytes of entries carried for whom, of ended objects, of tombstones (`node.usage`).
+USAGE = """CREATE TABLE usage (
+    kind INTEGER NOT NULL, origin BLOB NOT NULL, objects INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (kind, origin)
+) WITHOUT ROWID;
+"""
+
+SCHEMA_VERSION = 4
 # What brings a spool of an older version to the next one: version -> statements, in one transaction.
 UPGRADES: dict[int, str] = {
     1: """
@@ -32,10 +52,18 @@ UPGRADES: dict[int, str] = {
     ALTER TABLE releases ADD COLUMN peer TEXT NOT NULL DEFAULT '';
     {POLLS} {ESTIMATORS}
     """,
+    # The shelf is emptied, so that it is derived anew with its new columns.
+    3: f"""
+    ALTER TABLE shelf ADD COLUMN origin BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE shelf ADD COLUMN pin_ms INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE shelf ADD COLUMN over_ms INTEGER;
+    DELETE FROM shelf;
+    {SHELF_OVER} {TOMBSTONES} {USAGE}
+    """,
 }
 
-SOURCE = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+SOURCE = f"""
+{TOMBSTONES}CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE objects (
     row INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, age_offset_ms INTEGER NOT NULL, age_is_exact INTEGER NOT NULL,
     came_ms INTEGER NOT NULL, parked TEXT NOT NULL DEFAULT ''
@@ -78,14 +106,16 @@ CREATE TABLE IF NOT EXISTS revocations (
 """
 
 # `shelf` is one row an object: what `ls`, the alarm, the wake index and reconciliation need without its history.
-DERIVED = """
+DERIVED = f"""
 CREATE TABLE shelf (
     object INTEGER PRIMARY KEY, status TEXT NOT NULL, intent TEXT NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL,
     holder BLOB NOT NULL, is_mine INTEGER NOT NULL, ended INTEGER, ended_ms INTEGER, due_ms INTEGER,
     class INTEGER NOT NULL, root BLOB NOT NULL, is_open INTEGER NOT NULL, deadline_ms INTEGER NOT NULL,
-    heads BLOB NOT NULL, entries INTEGER NOT NULL, bytes INTEGER NOT NULL
+    heads BLOB NOT NULL, entries INTEGER NOT NULL, bytes INTEGER NOT NULL, origin BLOB NOT NULL,
+    pin_ms INTEGER NOT NULL, over_ms INTEGER
 );
-CREATE INDEX shelf_due ON shelf (due_ms) WHERE due_ms IS NOT NULL;
+{SHELF_OVER}
+{USAGE}CREATE INDEX shelf_due ON shelf (due_ms) WHERE due_ms IS NOT NULL;
 CREATE INDEX shelf_name ON shelf (name) WHERE name != '';
 CREATE INDEX shelf_class ON shelf (class, object);
 CREATE TABLE wakes (topic TEXT NOT NULL, object INTEGER NOT NULL, PRIMARY KEY (topic, object)) WITHOUT ROWID;
@@ -98,7 +128,7 @@ CREATE TABLE IF NOT EXISTS families (
     lineage BLOB NOT NULL, object INTEGER NOT NULL, PRIMARY KEY (lineage, object)
 ) WITHOUT ROWID;
 """
-DERIVED_TABLES = ("shelf", "wakes", "digests", "families")
+DERIVED_TABLES = ("shelf", "wakes", "digests", "families", "usage")
 
 PACING = f"""
 CREATE TABLE contacts (

@@ -23,6 +23,7 @@ from .waits import leaves_of
 LOOK_AGAIN_MS = 1_000
 # Under it stands what waits for advice: looked at when a process or other apps may bring an advisor.
 ADVICE_TOPIC = "advice"
+ROOM_TOPIC = "room"  # under it stands custody that is offered here: it may have been refused for want of room
 PROBING_TOPIC = "probing"  # its due time counts on an answer that a process which died will not get
 # Under it stands what announces units: looked at when a process, other apps or another policy may let them be done.
 UNITS_TOPIC = "units"
@@ -59,8 +60,11 @@ class Shelving:
         view, content = state.history.view, state.content
         if content.finish is not None:
             return ShelfRow("ended", content.finish.end.name.lower(), None, ())
+        if live.staged:
+            return ShelfRow("ended", "ended elsewhere; its history up to there is not here", None, ())
         if view.holder != self.parts.device:
-            return ShelfRow("dormant", f"custody with {self.parts.adverts.name_of(view.holder)}", None, ())
+            topics = (ROOM_TOPIC,) if view.is_frozen and self._is_offered_here(live) else ()
+            return ShelfRow("dormant", f"custody with {self.parts.adverts.name_of(view.holder)}", None, topics)
         if not self.parts.may_write(live):
             return ShelfRow("dormant", "this device is declared compromised", None, ())  # it can do nothing about it
         if live.parked:
@@ -80,10 +84,18 @@ class Shelving:
             return self._dormant_row(live)
         return ShelfRow("awake", "", 0, ())
 
-    def _offered_row(self, live: Live) -> ShelfRow:
+    @staticmethod
+    def _offer_of(live: Live) -> OfferedClear:
         history = live.state.history
         offered = read_clear(history.placed[history.view.tip].entry.records[-1])
         assert isinstance(offered, OfferedClear)
+        return offered
+
+    def _is_offered_here(self, live: Live) -> bool:
+        return self._offer_of(live).to == self.parts.device
+
+    def _offered_row(self, live: Live) -> ShelfRow:
+        offered = self._offer_of(live)
         to = self.parts.adverts.name_of(offered.to)
         due_ms = self.parts.spool.life_ms_of(live, offered.expires_age_ms)
         return ShelfRow("dormant", f"offered to {to}: {offered.reason}", due_ms, ())

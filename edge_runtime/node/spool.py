@@ -24,9 +24,12 @@ from ..objects.kinds import Kind
 from ..objects.records import Record, read_clear
 from ..objects.triggers import Trigger
 from ..program.driver import Body
+from .keeping import kept_until_ms
 from .membership import Members
 from .store import Quarantined, Store
 from .timeline import Timeline
+from .usage import Bucket, Usage
+from .usage import Kind as Use
 
 # What a cached object costs: so much for each byte of its entries, and so much besides (measured on 1,000 sleepers).
 MEMORY_PER_BYTE = 6
@@ -34,12 +37,14 @@ MEMORY_PER_OBJECT = 3_072
 DIGEST_MODULUS = 1 << 256
 
 # Columns of `shelf`. A row of which no indexed column changed is updated in place: no page of an index is written.
-INDEXED = (3, 9, 10)  # name, due_ms, class
+INDEXED = (3, 9, 10, 19)  # name, due_ms, class, over_ms
 HEADS = 14
 UPDATE_SHELF = (
     "UPDATE shelf SET status = ?, intent = ?, reason = ?, holder = ?, is_mine = ?, ended = ?, ended_ms = ?, root = ?, "
-    "is_open = ?, deadline_ms = ?, heads = ?, entries = ?, bytes = ? WHERE object = ?"
+    "is_open = ?, deadline_ms = ?, heads = ?, entries = ?, bytes = ?, origin = ?, pin_ms = ? WHERE object = ?"
 )
+# No tombstone's, so that what lies by row cannot pass to another object.
+NEXT_ROW = "SELECT 1 + max(coalesce((SELECT max(row) FROM objects), 0), coalesce((SELECT max(row) FROM tombstones), 0))"
 
 
 class Flight(Struct):
@@ -85,6 +90,7 @@ class Live(Struct):
         made: records of this turn, not yet appended. is_new: its first entry came in this turn.
         parked: why an operator must look at it, or empty.
         shelved: what stands in the derived tables; None where they must be asked.
+        staged: id of its signed end, told ahead of the history up to there; it lets nothing new begin.
     """
 
     row: int
@@ -99,6 +105,7 @@ class Live(Struct):
     reason: str = ""
     due_ms: int | None = None
     shelved: Shelved | None = None
+    staged: bytes = b""
     marks: tuple[str, ...] = ()  # what happened to it, seen by the look that goes on
     has_more: bool = False  # the last look ended at its bound: it is looked at again
     hints: Hints | None = None  # what its body waits for, as the look left it; None: as the dormancy says
@@ -144,6 +151,7 @@ class Spool:
         self._cache: OrderedDict[bytes, Live] = OrderedDict()
         self._cache_bytes = 0
         self._digests: dict[bytes, tuple[int, int]] = {}
+        self.usage = Usage(store)
         self.changed: dict[bytes, None] = {}  # objects written to in the event being handled: a rollback forgets them
 
     def age_ms(self, live: Live) -> int:
@@ -170,6 +178,8 @@ class Spool:
         if found is None:
             return None
         live = Live(found[0], self._load_state(found[0], object_id), found[1], bool(found[2]), found[3])
+        staged = self.store.run("SELECT terminated FROM tombstones WHERE row = ?", (live.row,)).fetchone()
+        live.staged = b"" if staged is None else hash256(bytes(staged[0]))
         for path, *fields in self.store.run(
             "SELECT path, attempt, try_number, fingerprint, effect, released_ms, verdict, attempts_max, peer "
             "FROM releases WHERE object = ?",
@@ -207,12 +217,11 @@ class Spool:
     def create(self, first: Entry, roles: Sequence[Role], age_ms: int, age_is_exact: bool) -> Live:
         """Store an object's first entry."""
         offset_ms = age_ms - self.timeline.life_ms
-        cursor = self.store.run(
-            "INSERT INTO objects (id, age_offset_ms, age_is_exact, came_ms) VALUES (?, ?, ?, ?)",
-            (first.id, offset_ms, int(age_is_exact), self.timeline.life_ms),
+        row = int(self.store.run(NEXT_ROW).fetchone()[0])
+        self.store.run(
+            "INSERT INTO objects (row, id, age_offset_ms, age_is_exact, came_ms) VALUES (?, ?, ?, ?, ?)",
+            (row, first.id, offset_ms, int(age_is_exact), self.timeline.life_ms),
         )
-        row = cursor.lastrowid
-        assert row is not None
         self.store.run("INSERT INTO entries VALUES (?, 0, ?, ?)", (row, first.id, first.raw))
         state = ObjectState(first, roles, self.members.revocations.void_from(roots_of_first(first)))
         live = Live(row, state, offset_ms, age_is_exact, shelved=Shelved((), ()))
@@ -226,6 +235,9 @@ class Spool:
         self.changed[live.object] = None
         self.store.run("INSERT INTO entries VALUES (?, ?, ?, ?)", (live.row, n, entry.id, entry.raw))
         placed = live.state.add(entry, roles)
+        if entry.id == live.staged:  # all up to it is here now
+            self.store.run("DELETE FROM tombstones WHERE row = ?", (live.row,))
+            live.staged = b""
         self._cache_bytes += len(entry.raw) * MEMORY_PER_BYTE
         # Only the custodian's turns say how old the object is: a void entry, or anybody's signal, that claims an age
         # beyond the lifetime would end the object.
@@ -243,20 +255,25 @@ class Spool:
         """Bring the object's derived rows up to date."""
         state, history = live.state, live.state.history
         content, created, view = state.content, history.created, history.view
-        finish = content.finish
+        end, ended_ms = self.end_of(live)
+        is_over = ended_ms is not None or view.holder != self.members.device
+        over_ms = None if not is_over else ended_ms or self.life_ms_of(live, created.lifetime_ms)
+        heads = b"".join(sorted([*history.heads, live.staged] if live.staged else history.heads))
         live.reason, live.due_ms = row.reason, row.due_ms
         values: tuple[Any, ...] = (
             live.row, row.status, content.intent, content.name, row.reason, view.holder,
-            int(view.holder == self.members.device), None if finish is None else int(finish.end),
-            None if finish is None else self.life_ms_of(live, finish.age_ms), row.due_ms, created.priority,
+            int(view.holder == self.members.device), end, ended_ms, row.due_ms, created.priority,
             created.roots[0], int(not created.holders), self.life_ms_of(live, created.lifetime_ms),
-            b"".join(history.heads), len(history), history.bytes_size,
+            heads, len(history), history.bytes_size, history.placed[history.object].entry.author,
+            kept_until_ms(self, live), over_ms,
         )  # fmt: skip
         had = live.shelved or self._read_shelved(live.row)
         if values != had.row:
-            self._move_digest(live, had.row[HEADS] if had.row else None, values[HEADS])
+            if not created.holders:
+                self.move_digest(created.roots[0], live.object, had.row[HEADS] if had.row else None, heads)
+            self.usage.move(self.buckets(had.row), had.row[16] if had.row else 0, self.buckets(values), values[16])
             if had.row and [had.row[at] for at in INDEXED] == [values[at] for at in INDEXED]:
-                self.store.run(UPDATE_SHELF, (*values[1:3], *values[4:9], *values[11:], live.row))
+                self.store.run(UPDATE_SHELF, (*values[1:3], *values[4:9], *values[11:19], live.row))
             else:
                 self.store.run(f"INSERT OR REPLACE INTO shelf VALUES ({', '.join('?' * len(values))})", values)
         self._put_topics(live.row, had.topics, row.topics)
@@ -275,18 +292,35 @@ class Spool:
             if topic not in had:
                 self.store.run("INSERT INTO wakes VALUES (?, ?)", (topic, row))
 
-    def _move_digest(self, live: Live, had: bytes | None, heads: bytes) -> None:
-        """Keep the sum over hashes of (object, heads) per fleet: two devices compare it in one message."""
-        created = live.state.history.created
-        if created.holders or had == heads:
+    def end_of(self, live: Live) -> tuple[int | None, int | None]:
+        """Return how an object ended and when, on the life clock; also where only word of its end is here."""
+        finish = live.state.content.finish
+        if finish is not None:
+            return int(finish.end), self.life_ms_of(live, finish.age_ms)
+        if not live.staged:
+            return None, None
+        end, went_ms = self.store.run("SELECT ended, went_ms FROM tombstones WHERE row = ?", (live.row,)).fetchone()
+        return end, went_ms
+
+    def buckets(self, row: tuple[Any, ...]) -> tuple[Bucket, ...]:
+        """Return under what the bytes of a row of `shelf` are counted."""
+        if not row:
+            return ()
+        is_carried = not row[6] and bytes(row[17]) != self.members.device
+        found = [(Use.CARRIED, bytes(row[17]))] if is_carried else []
+        return (*found, (Use.ENDED, b"")) if row[7] is not None else tuple(found)
+
+    def move_digest(self, root: bytes, object_id: bytes, had: bytes | None, heads: bytes | None) -> None:
+        """Keep the sum over hashes of (object, heads) per fleet: two devices compare it in one message.
+
+        None: the object was not there, or is dropped from the set. Objects with named holders are not in it.
+        """
+        if had == heads:
             return
-        root = created.roots[0]
         total, objects = self._digests.get(root) or self._read_digest(root)
-        if had is None:
-            objects += 1
-        else:
-            total -= _digest_item(live.object, had)
-        total = (total + _digest_item(live.object, heads)) % DIGEST_MODULUS
+        objects += (heads is not None) - (had is not None)
+        total -= 0 if had is None else _digest_item(object_id, had)
+        total = (total + (0 if heads is None else _digest_item(object_id, heads))) % DIGEST_MODULUS
         self._digests[root] = total, objects
         self.store.run("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", (root, total.to_bytes(32, "big"), objects))
 

@@ -148,7 +148,8 @@ class Store:
         """
         ends = "(SELECT min({0}) FROM {1}), (SELECT max({0}) FROM {1})"
         found = self.run(f"SELECT {ends.format('row', 'objects')}, {ends.format('object', 'shelf')}").fetchone()
-        return bool(found[:2] != found[2:])
+        left = "SELECT EXISTS (SELECT 1 FROM tombstones WHERE is_gone = 1), EXISTS (SELECT 1 FROM usage)"
+        return bool(found[:2] != found[2:]) or self.run(left).fetchone() == (1, 0)
 
     def clear_derived(self) -> None:
         """Empty every derived table."""

@@ -104,7 +104,8 @@ class Swarming:
 
     def _look_at(self, live: Live) -> None:
         content = live.state.content
-        if content.finish is not None or live.parked or self.parts.is_held(live) or not self._may_say(live):
+        has_ended = content.finish is not None or live.staged
+        if has_ended or live.parked or self.parts.is_held(live) or not self._may_say(live):
             return
         for announced in announcements(content.published):
             work = self.parts.works.get(announced.work)

@@ -180,6 +180,7 @@ class Turner:
         return (
             view.holder == self.parts.device
             and not view.is_frozen
+            and not live.staged
             and content.finish is None
             and not content.is_opaque
             and not content.is_withheld
@@ -188,14 +189,14 @@ class Turner:
 
     def _may_turn(self, live: Live, age_ms: int) -> bool:
         """Say whether this device may go on with the object now; custody is settled on the way."""
-        if live.parked or live.state.content.finish is not None or not self.parts.may_write(live):
+        if live.parked or live.staged or live.state.content.finish is not None or not self.parts.may_write(live):
             return False
         self.custody.settle(live, age_ms)
         return self.is_turnable(live) and not self.parts.is_held(live)
 
     def _has_outlived(self, live: Live, age_ms: int) -> bool:
         """Say whether an object that is held or parked ends now all the same: its lifetime is its last way out."""
-        if live.state.history.created.lifetime_ms > age_ms or not self.parts.may_write(live):
+        if live.state.history.created.lifetime_ms > age_ms or live.staged or not self.parts.may_write(live):
             return False
         self.custody.settle(live, age_ms)
         return self.is_turnable(live)

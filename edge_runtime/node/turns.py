@@ -53,6 +53,7 @@ def run_turn(
     except StoreFailed:
         node.forget_memory()
         raise
+    node.parts.eviction.write_back()
     return total, handled
 
 

@@ -19,6 +19,7 @@ from ..judge.plan import Plan
 from ..judge.policy import Policy
 from ..node import commands as c
 from ..node import events as e
+from ..node.eviction import StoreTerms
 from ..node.node import Node
 from ..node.parts import Reservation, Settings
 from ..node.store import Store
@@ -36,7 +37,7 @@ class DevicePlan(Struct, frozen=True):
     Attributes:
         has: capabilities, such as `camera`. apps: besides those of the world. roles: in the fleet.
         policy: None for the default one. trust: of its wall clock. contact_plans: by destination, in the wall time of
-            `WALL_START_MS`. cannot: capability -> condition that denies it.
+            `WALL_START_MS`. cannot: capability -> condition that denies it. store: how much its spool may take.
     """
 
     name: str
@@ -47,6 +48,7 @@ class DevicePlan(Struct, frozen=True):
     trust: Trust = Trust.NTP
     contact_plans: Mapping[str, Plan] = {}
     cannot: Mapping[str, str] = {}
+    store: StoreTerms = StoreTerms()
 
 
 class Device:
@@ -116,7 +118,7 @@ class Device:
         chance = self._chance
         settings = Settings(
             self.name, tuple(sorted(self.plan.has)), (), self._reservations(), chance.randbytes(8),
-            f"{self.name}-{self.boots}", self.plan.contact_plans,
+            f"{self.name}-{self.boots}", self.plan.contact_plans, store=self.plan.store,
         )  # fmt: skip
         with self.store.transaction():
             self._node = Node(

@@ -135,7 +135,9 @@ class WorldChecks:
         device.connection.backup(copy)
         store = Store.open(copy)
         boot_id = f"{device.name}-{device.boots}"
-        settings = Settings(device.name, tuple(sorted(device.plan.has)), boot=b"\x00" * 8, boot_id=boot_id)
+        settings = Settings(
+            device.name, tuple(sorted(device.plan.has)), boot=b"\x00" * 8, boot_id=boot_id, store=device.plan.store
+        )
         with store.transaction():
             store.clear_derived()
             Node(
@@ -148,6 +150,7 @@ class WorldChecks:
             ("wakes", "SELECT w.topic, w.object FROM wakes w JOIN shelf s ON s.object = w.object "
                       "WHERE s.status != 'attempting' ORDER BY 1, 2"),
             ("digests", "SELECT root, sum, objects FROM digests ORDER BY root"),
+            ("usage", "SELECT * FROM usage ORDER BY 1, 2"),
         ):  # fmt: skip
             if what in ("due times", "wakes") and device.store.get_meta("held", 0):
                 continue  # what sleeps on a held device says so only when it is looked at; a rebuild looks at all

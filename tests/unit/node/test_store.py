@@ -39,7 +39,10 @@ def test_a_spool_of_the_first_schema_is_brought_up_to_this_one_and_keeps_what_it
     Store.open(connection).set_meta("name", "base")
     for column in ("verdict", "attempts_max", "peer"):
         connection.execute(f"ALTER TABLE releases DROP COLUMN {column}")
-    for table in ("polls", "pacing"):
+    connection.execute("DROP INDEX shelf_over")
+    for column in ("origin", "pin_ms", "over_ms"):
+        connection.execute(f"ALTER TABLE shelf DROP COLUMN {column}")
+    for table in ("polls", "pacing", "tombstones", "usage"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("INSERT INTO releases VALUES (1, 'p', x'00', 2, x'01', 1, 5)")
     connection.execute("PRAGMA user_version = 1")
@@ -48,7 +51,7 @@ def test_a_spool_of_the_first_schema_is_brought_up_to_this_one_and_keeps_what_it
     assert store.get_meta("name") == "base"
     assert store.run("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     fresh = Store.open(connect())
-    columns = "SELECT name FROM pragma_table_info('releases')"
+    columns = "SELECT name FROM pragma_table_info('releases') UNION ALL SELECT name FROM pragma_table_info('shelf')"
     tables = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
     for query in (columns, tables):
         assert store.run(query).fetchall() == fresh.run(query).fetchall()

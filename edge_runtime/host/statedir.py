@@ -19,6 +19,7 @@ from ..base.errors import Exit, UsageError
 from ..base.limits import SOCKET_PATH_BYTES_MAX
 from ..client import default_state as default_state
 from ..client import socket_path as socket_path
+from ..node.store import read_version
 from ..objects.keys import SigningKey
 
 SEED_BYTES = 32
@@ -91,9 +92,11 @@ class StateDir(Struct):
         """Open the spool's one writing connection.
 
         Raises:
-            UsageError: the file cannot be opened.
+            UsageError: the file cannot be opened, or is of a newer schema; then nothing of it was changed.
         """
         file = self.path / "spool.db"
+        if (self.path / "spool.db-wal").exists():
+            _check_unchanged(file)
         try:
             if not file.exists():
                 os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
@@ -125,6 +128,21 @@ class StateDir(Struct):
         if not file.exists():
             _write_durably(file, os.urandom(SEED_BYTES))
         return _read_seed(file)
+
+
+def _check_unchanged(file: Path) -> None:
+    """Refuse a newer spool by a look that cannot write: whoever else closes it last works its journal off.
+
+    Raises:
+        UsageError: it is newer. Other errors are left to whoever opens it.
+    """
+    connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+    try:
+        read_version(connection)
+    except sqlite3.Error:
+        pass
+    finally:
+        connection.close()
 
 
 def _runtime_folder() -> Path:

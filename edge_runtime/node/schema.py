@@ -9,6 +9,27 @@ is the object's id. Source: ours; measured in `docs/benchmarks.md`.
 
 from __future__ import annotations
 
+from enum import Enum
+
+
+class Mark(Enum):
+    """What losing a table costs."""
+
+    SOURCE = "source"  # it cannot be had again
+    DERIVED = "derived"  # time at the next start: no wake and no decision changes
+    PACING = "pacing"  # speed: estimators begin anew, records say that their counts are lower bounds
+
+
+# Every table of the spool; a test holds the list to the file.
+MARKS: dict[str, Mark] = {
+    **dict.fromkeys(
+        ("meta", "objects", "entries", "grants", "fleets", "releases", "keyed_state", "set_facts", "adverts",
+         "happened", "revocations", "tombstones"), Mark.SOURCE,
+    ),
+    **dict.fromkeys(("shelf", "wakes", "digests", "families", "usage"), Mark.DERIVED),
+    **dict.fromkeys(("contacts", "polls", "pacing"), Mark.PACING),
+}  # fmt: skip
+
 # Pacing tables that came later, by themselves: an upgrade makes them, too.
 POLLS = """CREATE TABLE IF NOT EXISTS polls (
     object INTEGER NOT NULL, probe TEXT NOT NULL, polls INTEGER NOT NULL, missed INTEGER NOT NULL,
@@ -128,7 +149,7 @@ CREATE TABLE IF NOT EXISTS families (
     lineage BLOB NOT NULL, object INTEGER NOT NULL, PRIMARY KEY (lineage, object)
 ) WITHOUT ROWID;
 """
-DERIVED_TABLES = ("shelf", "wakes", "digests", "families", "usage")
+DERIVED_TABLES = tuple(name for name, mark in MARKS.items() if mark is Mark.DERIVED)
 
 PACING = f"""
 CREATE TABLE contacts (

@@ -62,13 +62,7 @@ class Store:
             UsageError: a newer schema, or a file that is no spool; the file is untouched.
         """
         try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise UsageError(
-                    f"The spool has schema {version}, this version knows {SCHEMA_VERSION}. "
-                    "Install the newer edge-runtime again; the file was not changed.",
-                    Exit.FAILED,
-                )
+            version = read_version(connection)
             if version == 0:
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before WAL: after it, it stays off unsaid
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -2048", "temp_store = MEMORY",
@@ -155,6 +149,22 @@ class Store:
         """Empty every derived table."""
         for table in DERIVED_TABLES:
             self.run(f"DELETE FROM {table}")
+
+
+def read_version(connection: sqlite3.Connection) -> int:
+    """Return the schema's version, 0 for an empty file; from a read-only connection too.
+
+    Raises:
+        UsageError: it is newer than this program's.
+    """
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise UsageError(
+            f"The spool has schema {version}, this version knows {SCHEMA_VERSION}. "
+            "Install the newer edge-runtime again; the file was not changed.",
+            Exit.FAILED,
+        )
+    return version
 
 
 def code_of(error: sqlite3.Error) -> int:

@@ -276,6 +276,8 @@ RAMP_MAX = 32  # attempts in flight to one destination
 PLACE_LOOK_MS = 1 * HOUR_MS
 DESTINATIONS_MAX = 1_000  # remembered at once; the one used longest ago goes
 OBSERVER_LATE_MS_MAX = 500  # of the own loop; beyond it what it saw of peers is held against none of them
+LISTENERS_MAX = 64  # answers awaited after their step's limit: sockets kept open; one more ends the oldest
+LISTEN_MS_MAX = RTO_MS_MAX  # after that limit: a later answer would not change the estimate, which ends there
 LATE_ANSWERS_MAX = 256  # tries given up whose answer may still be measured; the oldest goes
 PLACES_MAX = 16  # whom one step was sent to, remembered in the object; the one used longest ago goes
 TOKENS_MILLI_MAX = 10_000  # retry tokens of a destination (gRPC A6: ten); at half of them only a prober retries
@@ -317,6 +319,7 @@ assert CONDITION_NODES_MAX <= TRIGGER_NODES_MAX
 assert PROBE_MS_FIRST <= PROBE_ALONE_MS_MAX <= PROBE_MS_MAX < PLACE_LOOK_MS
 assert PROBE_COST_MS <= PROBE_COST_MS_MAX
 assert 2 * PROBE_COST_MS * GAP_MS_MEAN_MAX <= PROBE_MS_MAX**2, "by default the cost decides, not the bound"
+assert LISTENERS_MAX <= LATE_ANSWERS_MAX
 assert FLAP_MS <= STAY_MS_MAX <= TRIES_STAY_MS_MAX < DORMANCY_MS_MAX
 assert LOOPS_FREE < LOOPS_STUCK < RESUMPTIONS_PER_TURN_MAX
 assert 3 * TRIES_STUCK < OBJECT_ENTRIES_MAX, "a call that never works may not end its object by its entries"

@@ -1,6 +1,7 @@
 """Running steps: coroutine functions as tasks on the loop, plain functions in a few threads. One outcome each, always.
 
-A thread cannot be killed: after its time limit the outcome is `timeout` and a late result is only measured, but the
+A coroutine is cancelled at its time limit; what it awaits with `reply` is listened for a while (`listeners`). A thread
+cannot be killed: after its time limit the outcome is `timeout` and a late result is only measured, but the
 thread stays taken; such threads are counted (`hung`), and replaced up to a bound.
 """
 
@@ -26,6 +27,7 @@ from ..program.errors import Failure, classify_exception
 from ..program.results import encode_result
 from .clock import boot_ms
 from .lag import LoopLag
+from .listeners import Listeners
 from ..base.foreign import contained
 
 # When the daemon stops: how long steps may still end by themselves, then how long cancelled ones may take.
@@ -42,6 +44,7 @@ class _Run(Struct, eq=False):
     is_hung: bool = False
     is_timed_out: bool = False
     task: asyncio.Task[None] | None = None
+    limit: asyncio.Timeout | None = None
     thread_began_ms: int | None = None  # None while it waits for a thread
     context: contextvars.Context = field(default_factory=contextvars.Context)
     meter: Meter = field(default_factory=Meter)
@@ -75,7 +78,8 @@ class Workers:
         self._queued = 0
         self._lock = threading.Lock()  # around the counters and each run's two flags
         self._is_closing = False
-        self._lag = LoopLag(loop, lambda: bool(self._runs))
+        self._listeners = Listeners(loop)
+        self._lag = LoopLag(loop, lambda: bool(self._runs or len(self._listeners)))
         self.hung = 0
 
     @property
@@ -114,8 +118,9 @@ class Workers:
         owner = effect.object.hex()
         report = partial(self._tell_progress, run) if effect.is_unit else None
         attempt = Attempt(
-            effect.attempt.hex(), effect.try_number, owner, None, effect.peer, effect.done, run.meter, report
-        )
+            effect.attempt.hex(), effect.try_number, owner, None, effect.peer, effect.done, run.meter, report,
+            partial(self._listen, run),
+        )  # fmt: skip
         run.context.run(enter_attempt, attempt)
         return run
 
@@ -138,6 +143,7 @@ class Workers:
         tasks = [run.task for run in list(self._runs.values()) if run.task is not None]
         for task in tasks:
             task.cancel()
+        self._listeners.close()
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_S)
         if self._limit_timer is not None:
@@ -151,7 +157,7 @@ class Workers:
         """Run a coroutine function, or await what a plain function returned."""
         effect = run.start
         left_ms = max(0, effect.timeout_ms - (boot_ms() - run.began_ms))
-        limit = asyncio.timeout(left_ms / 1000)
+        limit = run.limit = asyncio.timeout(left_ms / 1000)
         value: Any = None
         if awaited is None and not self._is_in_force(effect):
             self._finish(run, _withheld(effect))
@@ -167,6 +173,18 @@ class Workers:
             self._finish(run, _failed(run, Failure(Outcome.CRASHED, None, "stopped", "CancelledError")))
         else:
             self._finish(run, _failed(run, classify_exception(caught.error)))
+
+    async def _listen(self, run: _Run, awaited: Awaitable[Any]) -> Any:
+        """Await an answer for a step on the loop, beyond its limit if need be."""
+
+        def has_timed_out() -> bool:
+            return run.limit is not None and run.limit.expired()
+
+        def answered() -> None:
+            run.is_timed_out = True
+            self._finish(run, _answered(run))
+
+        return await self._listeners.listen(awaited, has_timed_out, answered)
 
     def _arm_limits(self) -> None:
         """Give up what is beyond its limit, and look again when the next one is due.
@@ -311,6 +329,12 @@ def _succeeded(run: _Run, value: object) -> StepEnded:
         effect.object, effect.path, effect.attempt, effect.try_number, encoded, int(Outcome.OK),
         latency_ms=boot_ms() - run.began_ms, bytes_used=run.meter.bytes_used, energy_mj=run.meter.energy_mj,
     )  # fmt: skip
+
+
+def _answered(run: _Run) -> StepEnded:
+    """Return the late answer to a try that timed out: what it says is not kept."""
+    effect = run.start
+    return StepEnded(effect.object, effect.path, effect.attempt, effect.try_number, latency_ms=boot_ms() - run.began_ms)
 
 
 def _failed(run: _Run, failure: Failure) -> StepEnded:

@@ -29,7 +29,7 @@ class StartStep(Struct, frozen=True):
     """Run this function now: coroutine functions on the loop, plain ones in a worker thread.
 
     The host answers with exactly one `StepEnded`, also when the step is stopped or times out, or one `StepWithheld`;
-    after a timeout the late answer of a thread is told as another `StepEnded`, to be measured and not to count.
+    after a timeout a late answer is told as another `StepEnded`, to be measured and not to count.
 
     Attributes:
         attempt: 16 bytes, the idempotency key: `current_attempt().id` inside the step.

@@ -99,7 +99,8 @@ class Swarming:
 
     def _of(self, object_id: bytes, path: str) -> tuple[Live | None, str, str]:
         work, _, unit = path.removeprefix(PATH_PREFIX).partition("/")
-        self._running.pop((object_id, work), None)
+        if self._running.get((object_id, work)) == unit:  # not so with a late answer
+            del self._running[(object_id, work)]
         return self.parts.spool.find(object_id), work, unit
 
     def _look_at(self, live: Live) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
 from ..base.errors import UsageError
 from ..base.limits import RESULT_BYTES_MAX, UNIT_PARTS_MAX
 from ..objects.codec import encode_value
+
+
+T = TypeVar("T")
 
 
 class Meter(Struct):
@@ -43,6 +46,20 @@ class Attempt(Struct, frozen=True):
     done: tuple[Any, ...] = ()
     meter: Meter = field(default_factory=Meter)
     tell: Callable[[int, bytes], None] | None = None
+    listen: Callable[[Awaitable[Any]], Awaitable[Any]] | None = None
+
+    async def reply(self, awaited: Awaitable[T]) -> T:
+        """Await the answer to a request of this try, such as `await current_attempt().reply(client.get(url))`.
+
+        The step is cancelled at its time limit as ever. The answer is listened for up to LISTEN_MS_MAX longer, and how
+        late it came is measured: so the next tries are given the time that the peer takes. It has no other effect: the
+        step is over, and its outcome is `timeout`. `awaited` must do nothing more than this one request.
+
+        Raises:
+            whatever `awaited` raises.
+        """
+        value: T = await (awaited if self.listen is None else self.listen(awaited))
+        return value
 
     def progress(self, permille: int, part: Any = None) -> None:
         """Tell how far a unit of a swarm is: the claim stands anew, and wins against one that is less far.

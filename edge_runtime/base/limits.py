@@ -274,6 +274,8 @@ RAMP_MAX = 32  # attempts in flight to one destination
 # Who waits for a place or for another's probe is woken by it; should that one be gone, it looks by itself after one to
 # two of these. Each such look is a record: a thousand sleepers must not flood their histories.
 PLACE_LOOK_MS = 1 * HOUR_MS
+MET_TOLD_MAX = 64  # devices a peer is told of that we meet, likeliest first: 900 bytes a contact
+ACQUAINTANCES_MAX = 64  # peers whose word on whom they meet is kept; the one heard longest ago goes
 DESTINATIONS_MAX = 1_000  # remembered at once; the one used longest ago goes
 OBSERVER_LATE_MS_MAX = 500  # of the own loop; beyond it what it saw of peers is held against none of them
 LISTENERS_MAX = 64  # answers awaited after their step's limit: sockets kept open; one more ends the oldest

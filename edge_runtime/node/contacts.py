@@ -164,6 +164,10 @@ class Contacts:
             if contact.number != but and raws:
                 self._send(contact, [AdvertsMessage(tuple(raws[:ADVERTS_PER_MESSAGE]))])
 
+    def tell(self, contact: Contact, message: Message) -> None:
+        """Tell one contact something."""
+        self._send(contact, [message])
+
     # --- Revocations ------------------------------------------------------------------------------------------
 
     def hear_revocations(self, contact: Contact, digest: bytes) -> None:

@@ -9,6 +9,7 @@ from ..base.errors import PeerError
 from ..objects.entries import verify
 from . import events as e
 from . import messages as m
+from .acquaintance import Acquaintance
 from .contacts import NO_OBJECT, Contact, Contacts
 from .custody import Custody
 from .effects import Close, Note, Stage
@@ -28,8 +29,9 @@ class Hearing:
 
     def __init__(
         self, parts: Parts, contacts: Contacts, intake: Intake, custody: Custody, judgement: Judgement,
-        revoking: Revoking, go_on: Callable[[Live], None],
+        revoking: Revoking, acquaintance: Acquaintance, go_on: Callable[[Live], None],
     ) -> None:  # fmt: skip
+        self.acquaintance = acquaintance
         self.parts = parts
         self.contacts = contacts
         self.intake = intake
@@ -40,8 +42,12 @@ class Hearing:
 
     def open_contact(self, event: e.ContactOpened) -> None:
         """A contact begins; what waits for the peer is looked at."""
-        if self.contacts.open(event) is not None:
+        contact = self.contacts.open(event)
+        if contact is not None:
             self.judgement.pacing.meet(event.device)
+            met = self.acquaintance.say(contact)
+            if met is not None:
+                self.contacts.tell(contact, met)
             self._wake_peer(event.device)
 
     def end_contact(self, event: e.ContactEnded) -> None:
@@ -97,6 +103,8 @@ class Hearing:
                 self.contacts.hear_gone(contact, event.message)
             case m.Ended():
                 self._hear_end(event.message)
+            case m.Met():
+                self.acquaintance.hear(contact.device, event.message)
             case _:
                 assert_never(event.message)
 

@@ -20,6 +20,7 @@ from ..base.limits import (
     HEADS_PER_MESSAGE_MAX,
     INTEGER_MAX,
     LIST_ITEMS_MAX,
+    MET_TOLD_MAX,
     NAME_BYTES_MAX,
     REVOCATION_BYTES_MAX,
     REVOCATIONS_PER_MESSAGE_MAX,
@@ -27,6 +28,7 @@ from ..base.limits import (
 from ..objects.codec import decode as decode_cbor
 from ..objects.codec import encode as encode_cbor
 
+MET_HINT_BYTES = 8
 Unsigned = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 # The heads of one object; an object with more (a swarm of unordered inputs) tells its newest ones.
@@ -135,7 +137,25 @@ class Ended(Wire, frozen=True, tag=10):
     entry: Annotated[bytes, Meta(max_length=ENTRY_BYTES_MAX)]
 
 
-Message: TypeAlias = Hello | Adverts | Heads | Want | Entries | Refuse | Denied | Revocations | Gone | Ended
+class Likely(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A device, by the beginning of its id, and how likely it is met, in ppb.
+
+    Two devices that share a beginning are told apart by neither side, which costs a detour at most.
+    """
+
+    hint: Annotated[bytes, Meta(min_length=MET_HINT_BYTES, max_length=MET_HINT_BYTES)]
+    ppb: Annotated[int, Meta(ge=0, le=1_000_000_000)]
+
+
+class Met(Wire, frozen=True, tag=11):
+    """Devices of the shared fleets that this side is likely to meet; each once."""
+
+    items: Annotated[tuple[Likely, ...], Meta(max_length=MET_TOLD_MAX)]
+
+
+Message: TypeAlias = (
+    Hello | Adverts | Heads | Want | Entries | Refuse | Denied | Revocations | Gone | Ended | Met
+)
 
 
 def encode_message(message: Message) -> bytes:

@@ -18,9 +18,9 @@ from ..judge.policy import Policy
 from ..objects.entries import Entry
 from ..objects.keys import SigningKey
 from ..program.app import App
-from ..program.sameness import digest_of
 from . import events as e
 from . import surroundings
+from .acquaintance import Acquaintance
 from .adverts import Adverts
 from .advising import Advising
 from .agenda import Agenda
@@ -30,7 +30,6 @@ from .authority import Authority
 from .capsules import Capsules
 from .contacts import Contacts
 from .custody import Custody
-from .deaths import record_death
 from .effects import Answer, Effect, MembershipChanged, Note, Stage, Turn
 from .eviction import Eviction
 from .facts import Facts
@@ -45,11 +44,12 @@ from .polls import Polls
 from .reconcile import Reconciler
 from .requests import Requests
 from .results import Results
+from .restoring import Restoring
 from .revoking import Revoking
 from .room import Shortage
 from .schedules import Schedules
-from .shelving import ADVICE_TOPIC, PROBING_TOPIC, UNITS_TOPIC, Shelving
-from .spool import Flight, Live, Spool
+from .shelving import ADVICE_TOPIC, UNITS_TOPIC, Shelving
+from .spool import Live, Spool
 from .store import Quarantined, Store
 from .swarming import PATH_PREFIX, Swarming
 from .timeline import Timeline
@@ -90,9 +90,10 @@ class Node:
         capacity = Capacity(parts)
         self.contacts = Contacts(parts, Reconciler(parts), capacity)
         pacing = Pacing(parts, self.contacts.kind_of)
+        acquaintance = Acquaintance(parts, pacing)
         self.judgement = Judgement(parts, Authority(parts, policy), self.contacts.devices, capacity, pacing)
         self.custody = Custody(
-            parts, self.contacts.steady, capacity, self.judgement.is_rejected, pacing.likelihood_ppb
+            parts, self.contacts.steady, capacity, self.judgement.is_rejected, acquaintance.likelihood_ppb
         )
         self.shelving = Shelving(parts)
         self.turner = Turner(parts, self.judgement, self.custody, self.shelving)
@@ -111,7 +112,10 @@ class Node:
         self.asking = Asking(
             parts, requests, revoking, self.answers, self.capsules, self.judgement, self.schedules, self._say_advert
         )
-        self.hearing = Hearing(parts, self.contacts, self.intake, self.custody, self.judgement, revoking, go_on)
+        self.hearing = Hearing(
+            parts, self.contacts, self.intake, self.custody, self.judgement, revoking, acquaintance, go_on
+        )
+        self.restoring = Restoring(parts, self.judgement, self._find, self.turner.is_turnable, self._say_advert)
         if timeline.gap_is_unknown:
             store.run("UPDATE objects SET age_is_exact = 0")
         if store.is_derived_missing():
@@ -128,7 +132,7 @@ class Node:
         """Load other apps; objects that wait for an app are looked at."""
         self.parts.set_apps(apps)
         self._say_advert()
-        self._are_apps_new()  # noted
+        self.restoring.are_apps_new()  # noted
         self.parts.agenda.wake_topic("apps")
         self.parts.agenda.wake_topic(ADVICE_TOPIC)
         self.parts.agenda.wake_topic(UNITS_TOPIC)
@@ -248,7 +252,7 @@ class Node:
             case e.FleetMade():
                 self._found_fleet(event)
             case e.Restored():
-                self._restore()
+                self.restoring.restore()
             case e.Called():
                 event.function()
             case _:
@@ -332,42 +336,6 @@ class Node:
             fields: dict[str, Any] = {"quarantined": str(error)}
             self.parts.effects.append(Note(Stage.VERIFIED, b"", fields, is_info=True))
             return None
-
-    def _restore(self) -> None:
-        """Derive the effects again: steps that were running died with the last process; what waits is looked at."""
-        parts = self.parts
-        self._say_advert()
-        dead = parts.store.run(
-            "SELECT object, path, attempt, try_number, fingerprint, effect, released_ms, verdict, attempts_max, peer "
-            "FROM releases ORDER BY object, path"
-        ).fetchall()
-        # No step of this process runs yet. What a rebuild has loaded already took the dead ones for running.
-        parts.store.run("DELETE FROM releases")
-        for loaded in parts.spool.loaded():
-            loaded.flights.clear()
-        for row, path, *fields in dead:
-            live = self._find(row)
-            if live is not None and self.turner.is_turnable(live):
-                record_death(parts, live, path, Flight(*fields))
-                parts.agenda.add(row)
-        for row in parts.agenda.happenings.unseen():
-            parts.agenda.add(row)
-        # No other object is looked at for the start alone: who was awake is due, who waits is found by what changes.
-        if self._are_apps_new():
-            parts.agenda.wake_topic("apps")
-        self.judgement.free_places()  # what held them died
-        parts.agenda.wake_topic(ADVICE_TOPIC)
-        parts.agenda.wake_topic(PROBING_TOPIC)
-        if parts.works:
-            parts.agenda.wake_topic(UNITS_TOPIC)
-
-    def _are_apps_new(self) -> bool:
-        """Say whether other handlers are here than when this was asked last, in this process or an earlier one."""
-        digest, store = digest_of(intent for _, intent in self.parts.intents.values()), self.parts.store
-        if store.get_meta("apps") == digest:
-            return False
-        store.set_meta("apps", digest)
-        return True
 
     def _say_advert(self) -> None:
         settings = self.parts.settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_runtime.base.errors import PeerError
-from edge_runtime.base.limits import HEADS_PER_MESSAGE_MAX
+from edge_runtime.base.limits import HEADS_PER_MESSAGE_MAX, MET_TOLD_MAX
 from edge_runtime.node.messages import (
     Adverts,
     Entries,
@@ -14,6 +14,8 @@ from edge_runtime.node.messages import (
     Hello,
     Message,
     Denied,
+    Likely,
+    Met,
     Refuse,
     Revocations,
     Want,
@@ -33,7 +35,7 @@ HASH = bytes(range(32))
         Heads((Head(HASH, (HASH,)), Head(HASH, ())), True),
         Want((Head(HASH, ()),)),
         Entries(HASH, (b"grant",), (b"entry",), 5, False),
-        Refuse(HASH, HASH, 33), Denied(("camera",)), Revocations(HASH, (b"r",)),
+        Refuse(HASH, HASH, 33), Denied(("camera",)), Revocations(HASH, (b"r",)), Met((Likely(HASH[:8], 5),)),
     ],
 )
 def test_a_message_comes_back_as_it_was(message: Message) -> None:
@@ -56,6 +58,9 @@ def test_a_message_comes_back_as_it_was(message: Message) -> None:
         encode([6, HASH, HASH, 256]),
         encode([5, HASH, [], [b"x" * 65_537], 0, True]),
         encode([2, [b"x"] * 65]),
+        encode([11, [[HASH[:8], 1]] * (MET_TOLD_MAX + 1)]),
+        encode([11, [[HASH[:8], 1_000_000_001]]]),
+        encode([11, [[HASH, 1]]]),
     ],
 )
 def test_what_is_no_message_is_a_peer_error(data: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..base.errors import UsageError
+from ..base.limits import FACT_NAME_BYTES_MAX, FACTS_MAX
 from ..judge.fact_names import DEVICE, LINK, PEER
 from ..objects.watching import spans_of
 from .events import FactRead
@@ -52,6 +53,23 @@ def introduce(parts: Parts, policy: bytes) -> None:
     _put_quietly(parts, "policy.version", policy.hex())
     if parts.store.get_meta("policy", "") != policy.hex():
         say_policy(parts, policy)
+    life_ms = parts.timeline.life_ms
+    for name in _ways_not_known(parts):
+        parts.facts.put(name, DOWN, LINK, None, life_ms)
+        # It may have been up when the last process died: who waits for `down` is looked at.
+        parts.agenda.wake_fact(name, spans_of(name, DOWN, True), life_ms)
+
+
+def _ways_not_known(parts: Parts) -> list[str]:
+    """Return the facts about ways to devices that are known by their adverts, as far as nobody has said them yet.
+
+    Such a way is down: no contact stands. Unknown would leave every step open that is gated on it, after each start.
+    With more devices than half of the facts that there may be, the others stay unknown.
+    """
+    by_name = parts.facts.by_name
+    names = [link_fact_of(advert.name) for advert in parts.adverts.others() if advert.name]
+    found = [name for name in dict.fromkeys(names) if name not in by_name and len(name.encode()) <= FACT_NAME_BYTES_MAX]
+    return found[: max(0, FACTS_MAX // 2 - len(by_name))]
 
 
 def say_policy(parts: Parts, policy: bytes) -> None:
@@ -92,6 +110,8 @@ def say_contacts(parts: Parts, devices: Sequence[bytes]) -> None:
             wanted[fact.name] = (False, PEER)
         elif fact.origin == LINK:
             wanted[fact.name] = (DOWN, LINK)
+    for name in _ways_not_known(parts):
+        wanted.setdefault(name, (DOWN, LINK))
     for name, (value, origin) in wanted.items():
         take_fact(parts, FactRead(name, value, origin))
     for device in devices:

@@ -217,3 +217,63 @@ def test_a_reading_that_says_the_same_writes_nothing_to_the_store() -> None:
     world.run(minutes=10)
     read(world, base, "battery.percent", 79, 90_000)
     assert base.connection.total_changes > changes, "now and then the device's clock is"
+
+
+def make_sender(sent: list[str]) -> App:
+    app = App("sends")
+
+    @app.intent("send")
+    async def send(ctx: Context, to: str) -> str:
+        return str(await ctx.run("send", lambda: sent.append(to) or "sent", to=[to]))  # type: ignore[func-returns-value]
+
+    return app
+
+
+def test_after_a_restart_the_way_to_a_known_peer_is_down_and_nothing_is_tried() -> None:
+    """Behaviours: 6.1, 3.4: a step that is gated on a link never runs open, in whichever process."""
+    sent: list[str] = []
+    world = World("base", "drone", apps=[make_sender(sent)])
+    base = world.device("base")
+    world.link("base", "drone", up=True)
+    world.run(seconds=1)
+    world.link("base", "drone", up=False)
+    world.run(seconds=1)
+    base.submit("send", {"to": "drone"}, name="it")
+    world.run(seconds=1)
+    for _ in range(3):
+        world.crash("base", power_cut=True)
+        world.run(hours=1)
+    base.submit("send", {"to": "drone"}, name="late")
+    world.run(hours=1)
+    assert values(base)["link.drone"] == "down" and sent == []
+    assert base.show("late")["reason"] == base.show("it")["reason"] == "waiting for link.drone"
+    world.link("base", "drone", up=True)
+    world.run(seconds=1)
+    assert sent == ["drone", "drone"]
+
+
+def test_a_way_that_went_down_with_the_process_wakes_who_waits_for_that() -> None:
+    """Behaviour: 4.5: a level, not an edge: `changed` does not fire at a start."""
+    world = World("base", "drone", apps=[make_app()])
+    base = world.device("base")
+    world.link("base", "drone", up=True)
+    world.run(seconds=1)
+    base.submit("wait", {"condition": 'link.drone == "down"'}, name="gone")
+    world.crash("base", restart=False)
+    world.link("base", "drone", up=False)
+    world.restart("base")
+    world.run(seconds=5)
+    assert base.show("gone")["result"] == "seen"
+
+
+def test_a_way_that_somebody_else_speaks_for_is_let_be() -> None:
+    world = World("base", "drone", apps=[make_app()])
+    base = world.device("base")
+    world.link("base", "drone", up=True)
+    world.run(seconds=1)
+    world.link("base", "drone", up=False)
+    world.run(seconds=1)
+    base.fact("link.drone", "up")
+    world.crash("base")
+    world.run(seconds=1)
+    assert values(base)["link.drone"] == "up", "set by hand: it is reached by another way"

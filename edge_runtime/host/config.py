@@ -20,6 +20,7 @@ from ..judge.plan import Pass, Plan, plan_of
 from ..judge.policy import Policy
 from ..node.eviction import StoreTerms
 from ..node.parts import Reservation
+from ..node.validity import Stance
 from ..objects.condition_text import parse
 from .fact_config import EXAMPLE as FACTS_EXAMPLE
 from .fact_config import FactsConfig, MavlinkConfig, MqttConfig
@@ -141,6 +142,15 @@ class StoreConfig(Struct, forbid_unknown_fields=True, frozen=True):
         return StoreTerms(self.max_bytes, kept_ms, self.ended_percent, self.carried_percent)
 
 
+class PolicyConfig(Struct, forbid_unknown_fields=True, frozen=True):
+    """`[policy]`: what runs under a grant that has expired by a clock that is not trusted, never a gated effect.
+
+    `unsure_grants`: `deny` nothing, `observe` steps that only observe, `work` all but gated ones.
+    """
+
+    unsure_grants: Stance = Stance.OBSERVE
+
+
 class CannotConfig(Struct, forbid_unknown_fields=True, frozen=True):
     """`[[cannot]]`: a capability that this device does not have while a condition over its facts holds."""
 
@@ -159,6 +169,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     plan: Annotated[list[PassConfig], Meta(max_length=PLAN_PASSES_MAX)] = []
     pacing: PacingConfig = PacingConfig()
     store: StoreConfig = StoreConfig()
+    policy: PolicyConfig = PolicyConfig()
     facts: FactsConfig = FactsConfig()
     mqtt: MqttConfig | None = None
     mavlink: MavlinkConfig | None = None

@@ -53,6 +53,16 @@ def follow_config(node: Node, config: Config) -> None:
     replace_topics(node, config)
     replace_results(node, config)
     replace_schedules(node, config)
+    replace_stance(node, config)
+
+
+def replace_stance(node: Node, config: Config) -> None:
+    """Take from the configuration what runs under grants that may have expired; on the node thread. Who waits looks
+    again."""
+    stance = config.policy.unsure_grants
+    if node.parts.settings.stance is not stance:
+        node.parts.settings = replace(node.parts.settings, stance=stance)
+        node.parts.agenda.wake_topic("fact:policy.version")
 
 
 def replace_pacing(node: Node, config: Config) -> None:

@@ -37,6 +37,7 @@ class StartStep(Struct, frozen=True):
         timeout_ms: then the outcome is `timeout`.
         peer: whom to ask, empty where the step names nobody. done: what earlier tries committed, as plain values.
         under: pairs of fleet and device whose grants it rests on.
+        is_gated: a clock that is not trusted is enough to hold it back.
         is_unit: it may tell `StepProgressed`, any number of times before its end.
         policy: hash of the policy that permitted it. expires_wall_ms: when its grants end, 0 for never. The host asks
             `authority.is_in_force` right before the step runs, and answers `StepWithheld` if it is not.
@@ -59,6 +60,7 @@ class StartStep(Struct, frozen=True):
     not_after_boot_ms: int | None = None
     under: tuple[tuple[bytes, bytes], ...] = ()
     is_unit: bool = False
+    is_gated: bool = False
 
 
 class StopStep(Struct, frozen=True):

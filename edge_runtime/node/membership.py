@@ -13,6 +13,7 @@ from ..objects.grants import Grant, MembershipFile, Role, check_membership, issu
 from ..objects.keys import SigningKey
 from ..objects.revocations import Revocation, Revocations, issue_revocation, verify_revocation
 from .store import Store
+from .validity import Terms
 
 
 class Membership(Struct, frozen=True):
@@ -48,7 +49,7 @@ class Members:
             store.set_meta("name", name)
         self._roles: dict[bytes, tuple[Role, ...]] = {}
         self._root_of: dict[bytes, bytes] = {}
-        self._expires_ms: dict[bytes, int] = {}
+        self._terms: dict[bytes, tuple[Terms, ...]] = {}
         self.grants_kept = 0  # counted, so that whoever takes grants in can tell that there are new ones
         self._next_sequence = 0
         self._sequence_end = 0
@@ -73,7 +74,7 @@ class Members:
         self.revocations.add([(verify_revocation(bytes(raw)), heard_ms) for raw, heard_ms in kept])
         self._roles.clear()
         self._root_of.clear()
-        self._expires_ms.clear()
+        self._terms.clear()
 
     def membership(self) -> Membership:
         """Return a snapshot for the host."""
@@ -121,7 +122,7 @@ class Members:
         cursor = self.store.run("INSERT OR IGNORE INTO grants VALUES (?, ?)", (grant.id, grant.raw))
         if cursor.rowcount > 0:
             self.grants_kept += 1
-            self._expires_ms.clear()
+            self._terms.clear()
         return grant
 
     def grant_bytes(self, grant_id: bytes) -> bytes:
@@ -155,22 +156,24 @@ class Members:
             raise PeerError("grant", "the grant is of another fleet than the object")
         return self._roles[key]
 
-    def expires_ms_of(self, grant_id: bytes, author: bytes) -> int:
-        """Return the wall time from which a device's grant permits no effect, 0 for never.
+    def terms_of(self, grant_id: bytes, author: bytes) -> tuple[Terms, ...]:
+        """Return for how long a device's grant permits effects: never empty; where it is not here, for ever.
 
-        A longer one that is here counts for the shorter one: whoever renews a grant need not make its objects anew.
+        Another one of the same roles that is here counts beside it: whoever renews a grant need not make its objects
+        anew.
         """
         key = grant_id + author
-        if key not in self._expires_ms:
+        if key not in self._terms:
             raw = self.grant_bytes(grant_id)
             body = verify_grant(raw).body if raw else None
-            ends = [0] if body is None else [body.expires_ms]
-            if body is not None and body.expires_ms:
+            found = [Terms()] if body is None else [Terms(body.expires_ms, body.max_age_ms)]
+            if body is not None and (body.expires_ms or body.max_age_ms):
                 others = [verify_grant(bytes(row[0])).body for row in self.store.run("SELECT raw FROM grants")]
-                ends += [other.expires_ms for other in others if (other.audience, other.fleet, other.roles)
-                         == (body.audience, body.fleet, body.roles)]  # fmt: skip
-            self._expires_ms[key] = 0 if 0 in ends else max(ends)
-        return self._expires_ms[key]
+                found += [Terms(other.expires_ms, other.max_age_ms) for other in others if
+                          (other.audience, other.fleet, other.roles) == (body.audience, body.fleet, body.roles)
+                          ]  # fmt: skip
+            self._terms[key] = tuple(found)
+        return self._terms[key]
 
     def roles_of_device(self, device: bytes) -> tuple[Role, ...]:
         """Return what a device may be in this device's fleets by all grants that are here. Cost: one check a grant."""

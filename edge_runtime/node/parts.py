@@ -26,6 +26,7 @@ from .room import Room
 from .spool import Flight, Live, Spool
 from .store import Store
 from .timeline import Timeline
+from .validity import Stance
 from .writing import Pen
 
 
@@ -45,6 +46,7 @@ class Settings(Struct, frozen=True):
         reservations: when a capability is denied all the same.
         topics: on which the machine has an advisor besides those of its apps; `*` stands for all.
         boot: 8 random bytes of this process start. boot_id: names the machine's boot.
+        stance: what runs under a grant that may have expired.
         plans: contact plans by destination, in wall time. probe_cost_ms: the delay that is worth one attempt.
         store: how much the spool may take when the process begins; `Eviction.replace` changes it.
     """
@@ -59,6 +61,7 @@ class Settings(Struct, frozen=True):
     probe_cost_ms: int = PROBE_COST_MS
     topics: tuple[str, ...] = ()
     store: StoreTerms = StoreTerms()
+    stance: Stance = Stance.OBSERVE
 
 
 class Parts(Struct):

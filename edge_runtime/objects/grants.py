@@ -39,8 +39,9 @@ ROLES = tuple(role.value for role in Role)
 class GrantBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The signed map. `parent` is empty for a grant by the fleet's root; `expires_ms` 0 means never.
 
-    `operations`, `resources` and `max_age_ms` narrow a grant. This version enforces none of them, and so refuses a
-    grant that has one: whoever narrowed it would be taken for more than was meant.
+    `expires_ms` and `max_age_ms` (of an object, up to which effects are permitted in it) bound effects, not entries.
+    `operations` and `resources` narrow a grant. This version enforces neither, and so refuses a grant that has one:
+    whoever narrowed it would be taken for more than was meant.
     """
 
     issuer: Hash
@@ -93,7 +94,7 @@ def verify_grant(raw: bytes) -> Grant:
     if spell_map(body) != payload:
         raise PeerError("grant", "a field that is empty or 0 is spelled out")
     check1(body.issuer, GRANT_AAD, payload, signature)
-    if body.operations or body.resources or body.max_age_ms:
+    if body.operations or body.resources:
         raise PeerError("grant", "narrowed in a way that this version does not enforce")
     if body.parent or body.issuer != body.fleet:
         raise PeerError("grant", "issued by another than the fleet's root: chains are not accepted by this version")

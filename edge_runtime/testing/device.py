@@ -23,6 +23,7 @@ from ..node.eviction import StoreTerms
 from ..node.node import Node
 from ..node.parts import Reservation, Settings
 from ..node.store import Store
+from ..node.validity import Stance
 from ..objects.condition_text import parse
 from ..objects.keys import SigningKey
 from ..program.app import App
@@ -38,6 +39,7 @@ class DevicePlan(Struct, frozen=True):
         has: capabilities, such as `camera`. apps: besides those of the world. roles: in the fleet.
         policy: None for the default one. trust: of its wall clock. contact_plans: by destination, in the wall time of
             `WALL_START_MS`. cannot: capability -> condition that denies it. store: how much its spool may take.
+            stance: what runs under a grant that may have expired.
     """
 
     name: str
@@ -49,6 +51,7 @@ class DevicePlan(Struct, frozen=True):
     contact_plans: Mapping[str, Plan] = {}
     cannot: Mapping[str, str] = {}
     store: StoreTerms = StoreTerms()
+    stance: Stance = Stance.OBSERVE
 
 
 class Device:
@@ -119,6 +122,7 @@ class Device:
         settings = Settings(
             self.name, tuple(sorted(self.plan.has)), (), self._reservations(), chance.randbytes(8),
             f"{self.name}-{self.boots}", self.plan.contact_plans, store=self.plan.store,
+            stance=self.plan.stance,
         )  # fmt: skip
         with self.store.transaction():
             self._node = Node(

@@ -111,7 +111,6 @@ def test_validity_in_time_counts_while_the_clock_is_trusted(
         ({"replaces": b""}, "spelled out"),
         ({"operations": ["read"]}, "not enforce"),
         ({"resources": ["valve"]}, "not enforce"),
-        ({"max_age_ms": 1}, "not enforce"),
         ({"roles": ["king"]}, "unknown role"),
         ({"fleet": key(5).public}, "chains are not accepted"),
         ({"parent": b"p" * 32}, "chains are not accepted"),

@@ -216,6 +216,13 @@ DOCTOR_LINKS_MAX = 16  # on which `doctor` tries multicast; a host of containers
 DOCTOR_ASK_S_MAX = 10  # for the daemon, or systemd, to answer; a flush on a worn card takes seconds
 DOCTOR_SPOOL_S_MAX = 5  # of reading the spool; a larger one is not checked whole
 DOCTOR_RESTARTS_MAX = 5  # of the unit since it was started; more are no accident
+# A file's name in the drop folder, with what is written beside it within the 255 bytes of ext4.
+DROP_NAME_BYTES_MAX = 180
+DROP_TASK_BYTES_MAX = 64 * KIB  # of a submission in a file; its arguments are bounded by themselves
+DROP_FILES_PER_LOOK_MAX = 256  # then the loop gets its turn; the rest follows at once
+DROP_KEPT_MAX = 1_000  # files in `done/`, and in `refused/`; the oldest goes
+DROP_RETRY_MS_MAX = 60 * SECOND_MS  # after trouble with the disk; doubled from a second
+OUTBOX_FILES_MAX = 1_000  # then results wait in the spool until somebody takes files out
 SCHEDULES_MAX = 64  # in the configuration
 SCHEDULE_MS_MIN = 1 * SECOND_MS  # each slot is an object on the card: a shorter interval is refused where it is written
 SCHEDULE_MS_MAX = 366 * DAY_MS

@@ -118,6 +118,12 @@ class PassConfig(Struct, forbid_unknown_fields=True, frozen=True):
     delay_s: Annotated[float, Meta(ge=0, le=86_400)] = 0
 
 
+class DropConfig(Struct, forbid_unknown_fields=True, frozen=True):
+    """`[drop]`: files in the state directory's `inbox/` are taken; results of objects with `label` go to `outbox/`."""
+
+    label: Word = "outbox"
+
+
 class PacingConfig(Struct, forbid_unknown_fields=True, frozen=True):
     """`[pacing]`: how much delay is worth one attempt in vain, where nothing says when a destination comes back."""
 
@@ -175,6 +181,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
     mavlink: MavlinkConfig | None = None
     web: WebConfig | None = None
     probes: Annotated[list[ProbeConfig], Meta(max_length=PROBES_MAX)] = []
+    drop: DropConfig | None = None
     schedule: Annotated[list[ScheduleConfig], Meta(max_length=SCHEDULES_MAX)] = []
 
     def at_start(self) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from ..base.limits import NAME_BYTES_MAX
 from ..base.units import SECOND_MS
 from ..judge.policy import Policy
+from ..node.effects import Teller
 from ..node.node import Node
 from ..node.parts import Reservation, Settings
 from ..node.store import Store
@@ -84,12 +85,13 @@ def replace_schedules(node: Node, config: Config) -> None:
 
 
 def replace_results(node: Node, config: Config) -> None:
-    """List ends for the broker of the configuration, also while it cannot be reached; on the node thread.
+    """List ends for the broker of the configuration, also while it cannot be reached, and for the outbox.
 
     Before the first event of a process: what became due while the device was off may end with it.
     """
     mqtt = config.mqtt
     node.results.watch(mqtt.label if mqtt is not None and mqtt.results else "")
+    node.results.watch(config.drop.label if config.drop is not None else "", Teller.OUTBOX)
 
 
 def make_node(

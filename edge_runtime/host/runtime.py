@@ -15,30 +15,26 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
 
-from msgspec.structs import replace
-
 from ..base.errors import Exit, UsageError
 from ..judge.outranking import VEHICLE
 from ..judge.policy import Policy
-from ..node import commands as c
 from ..node import effects as f
 from ..node.authority import is_in_force
-from ..node.events import Asked, AskerGone, Called, Restored
+from ..node.events import Called, Restored
 from ..node.membership import Membership
 from ..node.parts import Reservation
 from .advising.asking import Advisors
 from .apps import LoadedApps, load_apps
 from .clock import Clock
 from .config import Config, read_config, read_policy
-from .control import ControlServer
 from .device import follow_config, host_name, make_node, replace_offers
 from .lean import settle_memory
-from .imports import Imports
 from .local import make_fleet
 from .notes import is_logged, log_note
 from .notify import Notifier
 from .options import RunOptions
 from .probes import Probes
+from .reception import Reception
 from .sources import Sources
 from .statedir import StateDir
 from .storage import Storage
@@ -46,6 +42,7 @@ from .thread import NodeThread
 from .workers import Workers
 
 if TYPE_CHECKING:
+    from .drop.folder import Drop
     from .links import Links
     from .web.door import Door
 
@@ -61,6 +58,7 @@ class Runtime:
         self.config = config
         self.policy = policy
         self.state = state
+        self._stop = asyncio.Event()
         self.clock = Clock()
         self.notifier = Notifier()
         self.loaded = LoadedApps((), ())
@@ -72,14 +70,12 @@ class Runtime:
         self.workers = Workers(self.loop, self.thread.post, self._is_in_force)
         self.advisors = Advisors(self.thread.post, lambda: self._membership().is_radio_on)
         self.probes = Probes(self.loop, self.thread.post, config.probes, state.path)
-        self.control = ControlServer(state.place_socket(), self._ask, self._gone, self._hung_up)
+        self.reception = Reception(state, self.thread, self._spawn, self._stop.is_set, self._tell_of_host)
         self.links: Links | None = None
         self.web: Door | None = None
         self.trouble = ""
-        self.imports = Imports(self.thread.post, self.control.answer, self._spawn)
         self.sources = Sources(self.thread, self.state.path, self.loop, self._spawn)
-        self._status_tickets: dict[int, None] = {}
-        self._stop = asyncio.Event()
+        self.drop: Drop | None = None
         self._is_ready = self._is_reload_due = False
         self._group = asyncio.TaskGroup()
         self._tasks: dict[asyncio.Task[None], None] = {}
@@ -101,15 +97,16 @@ class Runtime:
             # First of all events: what runs now is told from what ran when the last process died.
             self.thread.post(Restored())
             self.links = await self._start_links()
-            await self.control.start()
+            await self.reception.control.start()
             async with self._group:
                 self._spawn(self._feed_watchdog())
                 self.links.look_for_peers()
                 self.sources.replace(self.config, self._membership().is_radio_on)
                 self._open_web()
+                self._follow_drop()
                 print("ready", flush=True)
                 self.notifier.send("READY=1", "STATUS=running")
-                log.info("device %s is ready at %s", self._membership().device.hex()[:16], self.control.path)
+                log.info("device %s is ready at %s", self._membership().device.hex()[:16], self.reception.control.path)
                 settle_memory()
                 self._is_ready = True
                 if self._is_reload_due:
@@ -139,7 +136,8 @@ class Runtime:
         if web is not None:
             from .web.door import Door
 
-            self.web = Door(self.thread, self.state.path, self._ask, self._gone, lambda: self.trouble)
+            self.web = Door(self.thread, self.state.path, self.reception.ask, self.reception.gone, lambda: self.trouble)
+            self.reception.other_answers = self.web.answer
             self._spawn(self.web.run(web))
 
     async def _shut_down(self) -> None:
@@ -153,7 +151,7 @@ class Runtime:
         await self.probes.close()
         await self.workers.close()
         await self.thread.stop()
-        await self.control.stop()
+        await self.reception.control.stop()
         self.state.close()
 
     def _make_node(self) -> Any:
@@ -224,6 +222,7 @@ class Runtime:
                 self.thread.post(Called(partial(replace_offers, node, self.loaded.apps, *self._offers())))
                 self.thread.post(Called(partial(follow_config, node, config)))
             self.sources.replace(config, self._membership().is_radio_on)
+            self._follow_drop()
             log.info("policy, capabilities and sources of facts read again")
         self.notifier.send("READY=1")
 
@@ -234,6 +233,16 @@ class Runtime:
         capabilities = (*device.capabilities, *options.capabilities, *vehicle)
         return capabilities, (*device.resources, *options.resources), self.config.reservations()
 
+    def _follow_drop(self) -> None:
+        """Open the drop folder, or close it, as the configuration says; without it its code is not even loaded."""
+        if self.config.drop is not None and self.drop is None:
+            from .drop.folder import Drop
+
+            self.drop = Drop(self.state.path, self.thread, self.reception.inquiries, self._spawn)
+        elif self.config.drop is None and self.drop is not None:
+            self.drop.close()
+            self.drop = None
+
     def _say_trouble(self, trouble: str) -> None:
         if trouble:
             log.error("%s; nothing new is taken in until that is over", trouble)
@@ -243,47 +252,6 @@ class Runtime:
         self.notifier.send(f"STATUS={self._status_line()}")
         if self.thread.failure is not None:
             self._stop.set()
-
-    # --- Asking ---------------------------------------------------------------------------------------------------
-
-    def _ask(self, ticket: int, command: c.Command) -> None:
-        if self._stop.is_set():
-            error = UsageError("The daemon is stopping. Ask again when it runs.", Exit.NO_DAEMON)
-            self.control.answer(f.Answer(ticket, error=error))
-            return
-        match command:
-            case c.FleetCreate(name):
-                self._spawn(self._make_fleet(ticket, name))
-            case c.Status():
-                self._status_tickets[ticket] = None
-                self.thread.post(Asked(ticket, command))
-            case c.Query(sql):
-                self._spawn(self._query(ticket, sql))
-            case c.Import():
-                self.imports.take(ticket, self.control.connection_of(ticket), command)
-            case _:
-                self.thread.post(Asked(ticket, command))
-
-    async def _make_fleet(self, ticket: int, name: str) -> None:
-        # The key is flushed to the card before anybody hears of the fleet; that may take a second.
-        self.thread.post(await asyncio.to_thread(make_fleet, self.state, ticket, name))
-
-    def _gone(self, ticket: int) -> None:
-        self._status_tickets.pop(ticket, None)
-        self.thread.post(AskerGone(ticket))
-
-    def _hung_up(self, connection: int) -> None:
-        self.imports.drop(connection)
-
-    async def _query(self, ticket: int, sql: str) -> None:
-        from .query import query_spool
-
-        try:
-            rows = await asyncio.to_thread(query_spool, self.state.path / "spool.db", sql)
-        except UsageError as error:
-            self.control.answer(f.Answer(ticket, error=error))
-        else:
-            self.control.answer(f.Answer(ticket, rows))
 
     # --- Performing effects (on the loop, after the commit) -------------------------------------------------------
 
@@ -314,43 +282,39 @@ class Runtime:
                 case f.StartProbe():
                     self.probes.start(effect)
                 case f.Answer():
-                    if effect.ticket in self._status_tickets:
-                        effect = self._with_host(effect)
                     if changing is not None:  # `radio off` has happened when it is answered
                         changing.add_done_callback(partial(self._answer_later, effect))
-                    elif effect.ticket < 0 and self.web is not None:
-                        self.web.answer(effect)
                     else:
-                        self.control.answer(effect)
+                        self.reception.answer(effect)
                 case f.MembershipChanged():
                     if self.links is not None and not self._stop.is_set():
                         changing = self.links.change_membership(self._membership())
                         self.sources.follow_radio(self._membership().is_radio_on)
                 case f.Send() | f.Close():
                     self._perform_link(effect)
-                case f.ResultWaits(rows):
+                case f.ResultWaits(f.Teller.OUTBOX, rows):
+                    if self.drop is not None:
+                        self.drop.give_results(rows)
+                case f.ResultWaits(_, rows):
                     self.sources.give_results(rows)
                 case f.Note():
                     log_note(effect)
                 case _:
                     assert_never(effect)
 
-    def _with_host(self, answer: f.Answer) -> f.Answer:
-        """Add to `status` what only the machine's side knows."""
-        del self._status_tickets[answer.ticket]
-        if not isinstance(answer.value, dict):
-            return answer
+    def _tell_of_host(self) -> dict[str, Any]:
+        """Return what only the machine's side knows, for `status`."""
         links = self.links.report() if self.links is not None else {}
-        mine = {
+        return {
             "apps_failed": list(self.loaded.failures), "steps_running": self.workers.running,
             "hung_threads": self.workers.hung, "trouble": self.trouble or None, "links": links,
             "advice": self.advisors.counts, "sources": self.sources.report(),
             "web": self.web.url or None if self.web is not None else None,
+            "drop": None if self.drop is None else self.drop.report(),
         }  # fmt: skip
-        return replace(answer, value={**answer.value, **mine})
 
     def _answer_later(self, answer: f.Answer, done: object) -> None:
-        self.control.answer(answer)
+        self.reception.answer(answer)
 
     def _perform_link(self, effect: f.Send | f.Close) -> None:
         links = self.links

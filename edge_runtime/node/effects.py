@@ -133,9 +133,17 @@ class MembershipChanged(Struct, frozen=True):
     """The fleets, grants or the radio's state of this device changed: the host reads `node.membership()` again."""
 
 
-class ResultWaits(Struct, frozen=True):
-    """Results that a bridge is to tell (`node.results`): what `show` says of each; None: there is one, ask for it."""
+class Teller(Enum):
+    """Who tells results to the world; the value names the table of what waits."""
 
+    BRIDGE = "results"
+    OUTBOX = "outbox"
+
+
+class ResultWaits(Struct, frozen=True):
+    """Results that somebody is to tell (`node.results`): what `show` says of each; None: there is one, ask for it."""
+
+    to: Teller
     rows: tuple[dict[str, Any], ...] | None = None
 
 

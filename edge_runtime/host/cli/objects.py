@@ -22,6 +22,8 @@ def submit(options: Namespace) -> int:
         fields["bytes_max"] = options.bytes
     if options.energy_mj:
         fields["energy_max_mj"] = options.energy_mj
+    if options.label:
+        fields["labels"] = options.label
     if options.rights:
         fields["rights"] = dict(read_pair("--rights", item, "kits=10") for item in options.rights)
     if options.lifetime:

@@ -138,6 +138,7 @@ def _add_submit(commands: Any) -> None:
     sub.add_argument("--arg", action="append", default=[], metavar="K=V", help="one argument; V is JSON, else text")
     sub.add_argument("--input", metavar="FILE.json", help="all arguments, as JSON")
     sub.add_argument("--name", default="", help="submitting the same name again is the same object")
+    sub.add_argument("--label", action="append", default=[], metavar="L", help="such as `outbox`; may be repeated")
     sub.add_argument("--needs", action="append", default=[], metavar="CAP", help="capability that every step needs")
     sub.add_argument(
         "--priority", type=int, default=8, choices=range(16), metavar="0..15", help="0 is the most urgent (default 8)"

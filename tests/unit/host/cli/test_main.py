@@ -58,6 +58,7 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
         **SUBMIT, "name": "n1", "needs": ["camera", "gps"], "priority": 0, "attempts_max": 5, "anyway": True,
         "wait": True, "lifetime_ms": 5_400_000,
     }),
+    ("submit greet --label outbox --label b", {**SUBMIT, "labels": ["outbox", "b"]}),
     ("submit greet --bytes 1000 --energy-mj 20", {**SUBMIT, "bytes_max": 1_000, "energy_max_mj": 20}),
     ("show n1", {"command": "show", "object": "n1"}),
     ("wait n1", {"command": "wait", "object": "n1"}),

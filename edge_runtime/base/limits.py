@@ -227,6 +227,7 @@ SCHEDULES_MAX = 64  # in the configuration
 SCHEDULE_MS_MIN = 1 * SECOND_MS  # each slot is an object on the card: a shorter interval is refused where it is written
 SCHEDULE_MS_MAX = 366 * DAY_MS
 SCHEDULE_ERROR_CHARS_MAX = 200  # of why the last slot has no object
+COMPLETION_WORDS_MAX = 500  # offered while somebody types; the newest objects
 ROOT_BACKUP_BYTES_MAX = 4 * KIB  # of a root key's backup; the longest name makes half of it
 
 # --- Disk use. ---

@@ -22,3 +22,14 @@ def add_upkeep(commands: Any, command: Command) -> None:
         commands, "schedules", "recurring submissions, and when each is due next",
         "They stand in the configuration as `[[schedule]]`. Next: `show OBJECT` for what the last slot made.",
     )  # fmt: skip
+    sub = command(
+        commands, "completion", "print a script that completes command lines",
+        "bash: `edge-runtime completion bash > /etc/bash_completion.d/edge-runtime`; zsh: into a folder of $fpath as "
+        "_edge-runtime; fish: `edge-runtime completion fish > ~/.config/fish/completions/edge-runtime.fish`. The other "
+        "words are asked by those scripts.",
+    )  # fmt: skip
+    sub.add_argument("what", choices=["bash", "zsh", "fish", "objects", "devices", "intents"])
+    command(
+        commands, "man", "print the manual page", "Read it with `edge-runtime man | man -l -`; the installer puts it "
+        "where `man edge-runtime` finds it.",
+    )  # fmt: skip

@@ -168,7 +168,7 @@ def test_fields_that_a_newer_device_adds_change_nothing(command: str, value: Any
 def test_every_command_that_answers_has_a_text_of_its_own() -> None:
     known = {*RENDERERS, *UPKEEP}
     assert {command for command, _, _ in ANSWERS} == known
-    assert set(PLACES) - known == {"run", "demo"}
+    assert set(PLACES) - known == {"run", "demo", "completion", "man"}
 
 
 def test_what_would_steer_a_terminal_is_shown() -> None:

@@ -149,6 +149,15 @@ TRIES_FREE = 16  # of one call without a result; from then on the wait for the n
 TRIES_STAY_MS_MAX = 1 * HOUR_MS
 TRIES_STUCK = 1_000  # then the call is `stuck`; three entries each, a month at one an hour
 
+# --- Invitations. ---
+INVITATIONS_MAX = 32  # open at once: a code names its invitation in one character
+INVITATION_USES_MAX = 1_000  # devices that one may let in
+INVITATION_MS_MIN = 1 * MINUTE_MS
+INVITATION_MS_MAX = 30 * DAY_MS  # by the device's own clock, which needs no battery
+INVITATION_PEERS_MAX = 8  # addresses in a file
+PAIRING_MS_MAX = 10 * MINUTE_MS  # of looking for who made an invitation, in one command
+PAIRING_PAUSE_MS = 1 * SECOND_MS  # after a wrong code, for everybody who tries that invitation
+
 # --- Contacts. ---
 FRAME_BYTES_MAX = 65_535
 MESSAGE_BYTES_MAX = 256 * KIB  # may span frames; what a peer makes us gather

@@ -43,6 +43,7 @@ TEXT_BYTES = FRAME_BYTES_MAX - TAG_BYTES - 1  # that fit one frame
 # What a stranger may make us hold. The first two messages have no payload, so their lengths are exact; the third has a
 # certificate at most: its envelope (two byte strings, heads) is below 256 bytes, and each grant's head is 3.
 FIRST_BYTES = KEY_BYTES
+PAIRING_FIRST_BYTES = 1 + KEY_BYTES + TAG_BYTES  # of `pairing`: no channel begins so
 SECOND_BYTES = 2 * KEY_BYTES + 2 * TAG_BYTES
 THIRD_BYTES = KEY_BYTES + 2 * TAG_BYTES + 256 + CHANNEL_GRANTS_MAX * (GRANT_BYTES_MAX + 3)
 DATA, GOODBYE, CERTIFICATE, REKEY = 0, 1, 2, 3
@@ -261,13 +262,13 @@ class Channel:
 
 async def open_channel(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, identity: Identity, authorise: Authorise,
-    is_initiator: bool, now_ms: Callable[[], int] = boot_ms,
+    is_initiator: bool, now_ms: Callable[[], int] = boot_ms, first: bytes = b"",
 ) -> Channel:  # fmt: skip
     """Shake hands and verify each other; nothing is said before both sides are verified.
 
     Args:
         identity: who this device is. authorise: whom it lets in.
-        is_initiator: who dialled.
+        is_initiator: who dialled. first: the dialler's first message, if it was read already.
         now_ms: a monotonic clock, for the hour of a key.
 
     Raises:
@@ -279,16 +280,16 @@ async def open_channel(
         handshake = Handshake(is_initiator, identity.static_secret, os.urandom(32), PROLOGUE)
         if is_initiator:
             return await _initiate(reader, writer, identity, authorise, handshake, now_ms)
-        return await _respond(reader, writer, identity, authorise, handshake, now_ms)
+        return await _respond(reader, writer, identity, authorise, handshake, first, now_ms)
 
 
 async def _initiate(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, identity: Identity, authorise: Authorise,
     handshake: Handshake, now_ms: Callable[[], int],
 ) -> Channel:  # fmt: skip
-    _write_raw(writer, handshake.write())
-    handshake.read(await _read_raw(reader, SECOND_BYTES, SECOND_BYTES))
-    _write_raw(writer, handshake.write(identity.certificate()))
+    write_raw(writer, handshake.write())
+    handshake.read(await read_raw(reader, SECOND_BYTES, SECOND_BYTES))
+    write_raw(writer, handshake.write(identity.certificate()))
     channel = Channel(reader, writer, *handshake.split(), now_ms)
     kind, text = await channel._read()
     if kind != CERTIFICATE:
@@ -300,11 +301,11 @@ async def _initiate(
 
 async def _respond(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, identity: Identity, authorise: Authorise,
-    handshake: Handshake, now_ms: Callable[[], int],
+    handshake: Handshake, first: bytes, now_ms: Callable[[], int],
 ) -> Channel:  # fmt: skip
-    handshake.read(await _read_raw(reader, FIRST_BYTES, FIRST_BYTES))
-    _write_raw(writer, handshake.write())
-    text = handshake.read(await _read_raw(reader, SECOND_BYTES - KEY_BYTES, THIRD_BYTES))
+    handshake.read(first or await read_raw(reader, FIRST_BYTES, FIRST_BYTES))
+    write_raw(writer, handshake.write())
+    text = handshake.read(await read_raw(reader, SECOND_BYTES - KEY_BYTES, THIRD_BYTES))
     certificate = check_certificate(text, handshake.remote_static, authorise)
     channel = Channel(reader, writer, *handshake.split(), now_ms)
     _adopt(channel, certificate)
@@ -316,11 +317,26 @@ def _adopt(channel: Channel, certificate: Certificate) -> None:
     channel.peer, channel.peer_grants = certificate.device, certificate.grants
 
 
-def _write_raw(writer: asyncio.StreamWriter, message: bytes) -> None:
+def write_raw(writer: asyncio.StreamWriter, message: bytes) -> None:
+    """Write one message of a handshake, in a frame."""
     writer.write(len(message).to_bytes(2, "big") + message)
 
 
-async def _read_raw(reader: asyncio.StreamReader, least: int, most: int) -> bytes:
+async def read_first(reader: asyncio.StreamReader) -> bytes:
+    """Return the first message of whoever dialled: of a channel, or of a pairing. Its length says which.
+
+    Raises:
+        PeerError: `handshake`: neither.
+        TimeoutError: it took longer than HANDSHAKE_MS_MAX.
+    """
+    async with asyncio.timeout(HANDSHAKE_MS_MAX / 1000):
+        first = await read_raw(reader, FIRST_BYTES, PAIRING_FIRST_BYTES)
+    if len(first) not in (FIRST_BYTES, PAIRING_FIRST_BYTES):
+        raise PeerError("handshake", "a length that no such message has")
+    return first
+
+
+async def read_raw(reader: asyncio.StreamReader, least: int, most: int) -> bytes:
     """Read one handshake message; one whose length cannot be is refused before its bytes are waited for."""
     try:
         length = int.from_bytes(await reader.readexactly(2), "big")

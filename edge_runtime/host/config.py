@@ -43,6 +43,9 @@ capabilities = ["camera"]
 interfaces = ["wlan0"]
 peers = ["base.local:4711"]
 
+[join]
+invitation = "/boot/firmware/edge-runtime.invitation"
+
 [[cannot]]
 capability = "camera"
 when = "battery.percent < 20"
@@ -81,6 +84,12 @@ class NetworkConfig(Struct, forbid_unknown_fields=True, frozen=True):
     listen: str = ""
     peers: Words = []
     interfaces: Words = []
+
+
+class JoinConfig(Struct, forbid_unknown_fields=True, frozen=True):
+    """`[join]`: the file of an invitation, or of `grant`, by which this device joins a fleet at its first start."""
+
+    invitation: str = ""
 
 
 class AppConfig(Struct, forbid_unknown_fields=True, frozen=True):
@@ -169,6 +178,7 @@ class Config(Struct, forbid_unknown_fields=True, frozen=True):
 
     device: DeviceConfig = DeviceConfig()
     network: NetworkConfig = NetworkConfig()
+    join: JoinConfig = JoinConfig()
     advisor: AdvisorConfig = AdvisorConfig()
     apps: Annotated[list[AppConfig], Meta(max_length=LIST_ITEMS_MAX)] = []
     cannot: Annotated[list[CannotConfig], Meta(max_length=LIST_ITEMS_MAX)] = []

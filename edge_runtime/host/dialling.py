@@ -96,6 +96,11 @@ class Dialler:
         self._due_s: dict[str, float] = {}  # of a dial that still waits: when it begins, by the loop's clock
         self._turns = asyncio.Semaphore(HALF_OPEN_MAX)
 
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        """What was seen lately, of strangers too."""
+        return tuple(self._sightings.values())
+
     # --- Reasons to dial ------------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -202,7 +207,7 @@ class Dialler:
         """
         left = list(targets)
         while True:
-            target, (reader, writer) = await self._race(left)
+            target, (reader, writer) = await connect_first(left)
             left.remove(target)
             is_met = False
             try:
@@ -216,29 +221,34 @@ class Dialler:
                 if not is_met:
                     writer.transport.abort()
 
-    async def _race(self, targets: Sequence[str]) -> tuple[str, Connection]:
-        """Connect to all at once; the first one stands, the others are dropped."""
-        tasks: dict[asyncio.Future[Connection], str]
-        tasks = {asyncio.ensure_future(asyncio.open_connection(*split_address(target))): target for target in targets}
-        pending = list(tasks)
-        won: asyncio.Future[Connection] | None = None
-        error: BaseException = OSError("no address")
-        try:
-            async with asyncio.timeout(CONNECT_MS_MAX / 1000):
-                while pending and won is None:
-                    await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                    for task in [task for task in pending if task.done()]:
-                        pending.remove(task)
-                        error = task.exception() or error
-                        if task.exception() is None and won is None:
-                            won = task
-        finally:
-            for task in tasks:
-                if task is not won:
-                    _drop(task)
-        if won is None:
-            raise error
-        return tasks[won], won.result()
+
+async def connect_first(targets: Sequence[str]) -> tuple[str, Connection]:
+    """Connect to all addresses at once; the first connection stands, the others are dropped.
+
+    Raises:
+        OSError, TimeoutError: none could be reached within CONNECT_MS_MAX.
+    """
+    tasks: dict[asyncio.Future[Connection], str]
+    tasks = {asyncio.ensure_future(asyncio.open_connection(*split_address(target))): target for target in targets}
+    pending = list(tasks)
+    won: asyncio.Future[Connection] | None = None
+    error: BaseException = OSError("no address")
+    try:
+        async with asyncio.timeout(CONNECT_MS_MAX / 1000):
+            while pending and won is None:
+                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in pending if task.done()]:
+                    pending.remove(task)
+                    error = task.exception() or error
+                    if task.exception() is None and won is None:
+                        won = task
+    finally:
+        for task in tasks:
+            if task is not won:
+                _drop(task)
+    if won is None:
+        raise error
+    return tasks[won], won.result()
 
 
 def _drop(task: asyncio.Future[Connection]) -> None:

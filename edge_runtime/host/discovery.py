@@ -231,7 +231,7 @@ class Discovery:
 
     Args:
         instance: our name, 16 lower-case hexadecimal digits of the hash of the device key.
-        port: where the channel listens, the same on every interface.
+        port: where the channel listens, the same on every interface; 0: only look, and announce nothing.
         card: goes into the TXT record.
         interfaces: names that bound it (`lo` keeps a demo on its machine), or None for all but loopback.
         links: kept true by a `LinkListener`; read, never written.
@@ -255,7 +255,7 @@ class Discovery:
         on_peer: Callable[[Sighting], None],
         repeat_ms: int = DISCOVERY_REPEAT_MS,
     ) -> None:
-        assert INSTANCE.fullmatch(instance) and 1 <= port <= 65_535
+        assert INSTANCE.fullmatch(instance) and 0 <= port <= 65_535
         self.trouble: str | None = None
         self.refused = 0
         self._instance, self._port, self._card = instance, port, card
@@ -284,6 +284,14 @@ class Discovery:
         """Take note of a link event, after the table knows of it; returns at once."""
         if event.kind is LinkChange.ADDRESS_REMOVED and event.address is not None:
             self._stale[event.address] = None
+        self._strike()
+
+    def own_addresses(self) -> tuple[str, ...]:
+        """Return the addresses that this device is reached at now."""
+        return self._scope().own_addresses()
+
+    def look_again(self) -> None:
+        """Ask anew who is there, as after a link event; returns at once."""
         self._strike()
 
     async def stop(self) -> None:
@@ -325,7 +333,7 @@ class Discovery:
         responder = self._responder
         assert responder is not None
         pairs = (("v", str(self._card.version)), ("f", self._card.fleet_hint), ("k", self._card.key_hint))
-        service = Service(self._instance, self._port, pairs, scope.own_addresses())
+        service = Service(self._instance, self._port, pairs, scope.own_addresses() if self._port else ())
         stale, self._stale = self._stale, {}
         try:
             await responder.refresh(scope.choices(), list(stale), service, is_urgent)

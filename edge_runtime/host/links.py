@@ -22,18 +22,19 @@ from ..node.messages import Entries, decode_message
 from ..objects.entries import Entry
 from ..objects.grants import check_membership
 from ..objects.intents import hash256
-from .channel import Channel, Doorway, Ended, Identity, open_channel
+from .channel import PAIRING_FIRST_BYTES, Channel, Doorway, Ended, Identity, open_channel, read_first
 from .clock import Clock, boot_ms
-from .dialling import Dialler, Spawn, hint_of, instance_of
+from .dialling import Dialler, Spawn, hint_of, instance_of, join_address
 from .interfaces import LinkChange, LinkEvent, LinkTable
 from .listening import start_listening
 from .netlink import LinkListener
+from .pairing import Pairing, Wanted
 from .sessions import Session, Verifier, wins
 from .statedir import StateDir
 from .thread import NodeThread
 
 if TYPE_CHECKING:
-    from .discovery import Discovery
+    from .discovery import Discovery, Sighting
 
 log = logging.getLogger("edge_runtime")
 PROTOCOL_VERSION = 1
@@ -75,6 +76,7 @@ class Links:
         self._looking: asyncio.Task[None] | None = None
         self._changing: asyncio.Task[None] | None = None
         self._verifier = Verifier()
+        self.pairing = Pairing(self._identity, lambda: self._membership.invitations)
         self._is_open = False
         self.on_link_up: Callable[[], None] = lambda: None
         self.port = 0
@@ -88,7 +90,11 @@ class Links:
     def report(self) -> dict[str, Any]:
         """Return what `status` says of links, as plain values."""
         trouble = self._discovery.trouble if self._discovery is not None else None
-        return {"port": self.port, "discovery_trouble": trouble, "refused": dict(sorted(self.refused.items()))}
+        own = self._discovery.own_addresses() if self._discovery is not None and self.port else ()
+        return {
+            "port": self.port, "addresses": [join_address(text, self.port) for text in own],
+            "discovery_trouble": trouble, "refused": dict(sorted(self.refused.items())),
+        }  # fmt: skip
 
     # --- Life -----------------------------------------------------------------------------------------------------
 
@@ -141,7 +147,8 @@ class Links:
     async def _change(self, had: Membership, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
-        if replace(had, revoked=self._membership.revoked) == self._membership:
+        now = self._membership
+        if replace(had, revoked=now.revoked, invitations=now.invitations) == now:
             return  # a revocation alone: the node ends the contacts that it touches, the others tell of it
         if had.is_radio_on:
             await self.stop("radio off" if not self._membership.is_radio_on else "membership changed")
@@ -185,7 +192,12 @@ class Links:
             writer.transport.abort()
             return
         try:
-            channel = await open_channel(reader, writer, self._identity(), self._authorise, is_initiator=False)
+            first = await read_first(reader)
+            if len(first) == PAIRING_FIRST_BYTES:
+                await self.pairing.respond(reader, writer, first)
+                writer.close()
+                return
+            channel = await open_channel(reader, writer, self._identity(), self._authorise, False, first=first)
         except (PeerError, OSError, TimeoutError) as error:
             self._count(error)
             writer.transport.abort()
@@ -193,6 +205,22 @@ class Links:
         finally:
             self._doorway.leave(address)
         self._begin(channel, initiated=False, key="")
+
+    async def pair(self, wanted: Wanted, wait_s: float) -> bytes:
+        """Look for the device that made an invitation; return the bytes of the membership file that it gives.
+
+        Raises:
+            UsageError: the radio is off, nobody was found in time, or it says why not.
+        """
+        if not self._is_open:
+            raise UsageError("The radio is off: nobody can be asked. `edge-runtime radio on`, then join.")
+        if self._discovery is not None:
+            self._discovery.look_again()
+        return await self.pairing.look(wanted, wait_s, self._dialler.sightings)
+
+    def _see(self, sighting: Sighting) -> None:
+        self.pairing.see(sighting)
+        self._dialler.see(sighting)
 
     # --- Sessions -------------------------------------------------------------------------------------------------
 
@@ -308,7 +336,7 @@ class Links:
         roots, device = self._membership.roots, self._membership.device
         card = Card(PROTOCOL_VERSION, hint_of(roots[0]) if roots else "none", hash256(device).hex()[:8])
         names = self._interfaces or None
-        self._discovery = Discovery(instance_of(device), self.port, card, names, listener.table, self._dialler.see)
+        self._discovery = Discovery(instance_of(device), self.port, card, names, listener.table, self._see)
         await self._discovery.start()
         async for event in listener.events():
             await self._change_link(event)

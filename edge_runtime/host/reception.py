@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -18,9 +18,12 @@ from ..node.events import AskerGone, Asked
 from .control import ControlServer
 from .imports import Imports
 from .inquiries import Inquiries
-from .local import make_fleet
+from .local import make_fleet, make_inviting
 from .statedir import StateDir
 from .thread import NodeThread
+
+if TYPE_CHECKING:
+    from .links import Links
 
 
 class Reception:
@@ -31,6 +34,7 @@ class Reception:
         tell_of_host: what `status` says besides what the node knows.
 
     Attributes:
+        links: who is asked for a membership; None until they stand.
         other_answers: who else asked with tickets below zero, None for nobody.
     """
 
@@ -45,6 +49,7 @@ class Reception:
         self._tell_of_host = tell_of_host
         self.control = ControlServer(state.place_socket(), self.ask, self.gone, self._hung_up)
         self.inquiries = Inquiries(thread.post)
+        self.links: Links | None = None
         self.other_answers: Callable[[Answer], None] | None = None
         self._imports = Imports(thread.post, self.control.answer, spawn)
         self._status_tickets: dict[int, None] = {}
@@ -58,6 +63,10 @@ class Reception:
         match command:
             case c.FleetCreate(name):
                 self._spawn(self._make_fleet(ticket, name))
+            case c.Enroll():
+                self._spawn(self._invite(ticket, command))
+            case c.Join(code=code) if code and self.links is not None:
+                self._spawn(self._pair(ticket, command, self.links))
             case c.Status():
                 self._status_tickets[ticket] = None
                 self._thread.post(Asked(ticket, command))
@@ -90,6 +99,19 @@ class Reception:
     async def _make_fleet(self, ticket: int, name: str) -> None:
         # The key is flushed to the card before anybody hears of the fleet; that may take a second.
         self._thread.post(await asyncio.to_thread(make_fleet, self._state, ticket, name))
+
+    async def _invite(self, ticket: int, command: c.Enroll) -> None:
+        self._thread.post(await asyncio.to_thread(make_inviting, ticket, command))
+
+    async def _pair(self, ticket: int, command: c.Join, links: Links) -> None:
+        from .pairing import read_wanted
+
+        try:
+            file = await links.pair(await read_wanted(command), command.wait_ms / 1000)
+        except UsageError as error:
+            self.answer(Answer(ticket, error=error))
+        else:
+            self._thread.post(Asked(ticket, c.Join(file.hex())))
 
     async def _query(self, ticket: int, sql: str) -> None:
         from .query import query_spool

@@ -101,6 +101,11 @@ class Runtime:
             async with self._group:
                 self._spawn(self._feed_watchdog())
                 self.links.look_for_peers()
+                if self.config.join.invitation:
+                    from .first_join import join_at_first
+
+                    place = self.config.join.invitation
+                    self._spawn(join_at_first(place, self.links, self._membership, self.thread.post))
                 self.sources.replace(self.config, self._membership().is_radio_on)
                 self._open_web()
                 self._follow_drop()
@@ -128,6 +133,8 @@ class Runtime:
             self._spawn,
         )  # fmt: skip
         links.on_link_up = self.sources.signal
+        links.pairing.ask = self.reception.inquiries.ask
+        self.reception.links = links
         await links.start()
         return links
 

@@ -11,6 +11,8 @@ from . import commands as c
 from .answers import Answers
 from .capsules import Capsules
 from .effects import Answer
+from .enrolment import Enrolment
+from .events import Enrolling, Inviting
 from .explaining import Explaining
 from .judgement import Judgement
 from .lookup import find_object
@@ -44,6 +46,7 @@ class Asking:
         self.capsules = capsules
         self.explaining = Explaining(judgement)
         self.schedules = schedules
+        self.enrolment = Enrolment(parts)
         self.say_advert = say_advert
         self._waiters: dict[bytes, list[int]] = {}
         self._followers: dict[bytes, list[int]] = {}
@@ -60,6 +63,18 @@ class Asking:
             raise Refused(ticket, error) from None
         if value is not None:
             self.parts.effects.append(Answer(ticket, value))
+
+    def enrol(self, event: Inviting | Enrolling) -> None:
+        """Invite, or admit who was invited.
+
+        Raises:
+            Refused: as `answer`.
+        """
+        try:
+            value = self.enrolment.invite(event) if isinstance(event, Inviting) else self.enrolment.admit(event)
+        except UsageError as error:
+            raise Refused(event.ticket, error) from None
+        self.parts.effects.append(Answer(event.ticket, value))
 
     def _perform(self, ticket: int, command: c.Command) -> Any:
         requests, answers, parts = self.requests, self.answers, self.parts
@@ -119,6 +134,10 @@ class Asking:
                 return answers.fleet()
             case c.Grant():
                 return requests.issue_grant(command)
+            case c.Invitations():
+                return self.enrolment.rows()
+            case c.Uninvite():
+                return self.enrolment.withdraw(command)
             case c.Join():
                 value = requests.join(command)
                 self.say_advert()

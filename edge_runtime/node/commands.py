@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-from ..base.limits import INTEGER_MAX, LIFETIME_MS_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
+from ..base.limits import (
+    INTEGER_MAX,
+    INVITATION_MS_MAX,
+    INVITATION_MS_MIN,
+    INVITATION_USES_MAX,
+    INVITATIONS_MAX,
+    LIFETIME_MS_MAX,
+    LIST_ITEMS_MAX,
+    NAME_BYTES_MAX,
+    PAIRING_MS_MAX,
+)
+from ..base.units import HOUR_MS, MINUTE_MS
 
 Word = Annotated[str, Meta(max_length=NAME_BYTES_MAX)]
 Words = Annotated[list[Annotated[str, Meta(min_length=1, max_length=NAME_BYTES_MAX)]], Meta(max_length=LIST_ITEMS_MAX)]
@@ -197,10 +208,36 @@ class Grant(Base, frozen=True, tag="grant"):
     replaces: Word = ""
 
 
-class Join(Base, frozen=True, tag="join"):
-    """Take a membership: the hex of a grant file's bytes."""
+class Enroll(Base, frozen=True, tag="enroll"):
+    """Invite devices: a code that whoever types it joins the fleet with, `uses` times, until it expires."""
 
-    file: Annotated[str, Meta(min_length=2, max_length=64 * 1024)]
+    uses: Annotated[int, Meta(ge=1, le=INVITATION_USES_MAX)] = 1
+    expires_ms: Annotated[int, Meta(ge=INVITATION_MS_MIN, le=INVITATION_MS_MAX)] = HOUR_MS
+    roles: Words = field(default_factory=lambda: ["executor"])
+    replaces: Word = ""
+
+
+class Invitations(Base, frozen=True, tag="invitations"):
+    """The open invitations, without their codes."""
+
+
+class Uninvite(Base, frozen=True, tag="uninvite"):
+    """End an invitation; who joined with it stays a member."""
+
+    number: Annotated[int, Meta(ge=0, lt=INVITATIONS_MAX)]
+
+
+class Join(Base, frozen=True, tag="join"):
+    """Take a membership: the hex of a grant file's bytes; or look for who made an invitation and join with its code.
+
+    With `code`: `peers` are asked beside whoever is found on the LAN; `root` (hex) is the only fleet that is joined.
+    """
+
+    file: Annotated[str, Meta(max_length=64 * 1024)] = ""
+    code: Word = ""
+    peers: Words = []
+    root: Word = ""
+    wait_ms: Annotated[int, Meta(ge=0, le=PAIRING_MS_MAX)] = MINUTE_MS
 
 
 class Revoke(Base, frozen=True, tag="revoke"):
@@ -256,6 +293,9 @@ Command: TypeAlias = (
     | FleetCreate
     | FleetShow
     | Grant
+    | Enroll
+    | Invitations
+    | Uninvite
     | Join
     | Revoke
     | Radio

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ..objects.entries import Entry
 from ..objects.keys import SigningKey
-from .commands import Command
+from .commands import Command, Enroll
 from .messages import Message
 
 
@@ -216,6 +216,29 @@ class FleetMade(Struct, frozen=True):
     key: SigningKey
 
 
+class Inviting(Struct, frozen=True):
+    """An operator invites (`enroll`); the host adds the chance, and the key that costs some ms to make of it."""
+
+    ticket: int
+    command: Enroll
+    secret: str
+    key: bytes
+
+
+class Enrolling(Struct, frozen=True):
+    """A device proved on a channel of its own that it knows an invitation's code.
+
+    Attributes:
+        ticket: of the pairing that waits for the answer, a membership file.
+        number, key: of the invitation. device: proven to hold the key of the channel.
+    """
+
+    ticket: int
+    number: int
+    key: bytes
+    device: bytes
+
+
 class Restored(Struct, frozen=True):
     """First event of every process: derive the effects that the store says are due."""
 
@@ -243,6 +266,8 @@ Event: TypeAlias = (
     | ContactEnded
     | Imported
     | FleetMade
+    | Inviting
+    | Enrolling
     | Restored
     | Called
 )

@@ -19,7 +19,7 @@ from .validity import Terms
 class Membership(Struct, frozen=True):
     """What the host needs for links. `roots`: keys trusted here; `grants`: own ones, to be presented.
 
-    `revoked`: pairs of fleet and device whose grants are withdrawn.
+    `revoked`: pairs of fleet and device whose grants are withdrawn. `invitations`: open ones, (number, key).
     """
 
     device: bytes
@@ -29,6 +29,7 @@ class Membership(Struct, frozen=True):
     grants: tuple[bytes, ...]
     is_radio_on: bool
     revoked: frozenset[tuple[bytes, bytes]] = frozenset()
+    invitations: tuple[tuple[int, bytes], ...] = ()
 
     def standing_with(self, device: bytes) -> tuple[bytes, ...]:
         """Return the roots of the fleets in which neither this device's grants nor that one's are withdrawn."""
@@ -82,8 +83,12 @@ class Members:
         return Membership(
             self.device, self.name, tuple(root for root, _, _ in self.fleets),
             tuple((name, root) for root, name, _ in self.fleets), grants, self.is_radio_on,
-            self.revocations.revoked,
+            self.revocations.revoked, self._invitations(),
         )  # fmt: skip
+
+    def _invitations(self) -> tuple[tuple[int, bytes], ...]:
+        rows = self.store.run("SELECT number, key FROM invitations ORDER BY number").fetchall()
+        return tuple((number, bytes(key)) for number, key in rows)
 
     @property
     def is_radio_on(self) -> bool:
@@ -221,19 +226,28 @@ class Members:
         return file.root, file.fleet_name, grants[0]
 
     def issue(
-        self, device: bytes, roles: Sequence[Role], replaces: bytes, wall_ms: int
+        self, device: bytes, roles: Sequence[Role], replaces: bytes, wall_ms: int, root: bytes = b""
     ) -> tuple[Grant, MembershipFile]:
-        """Sign a membership of the newest fleet whose root key is here.
+        """Sign a membership of a fleet: of the one with this root, else of the newest whose root key is here.
 
         Raises:
-            UsageError: no root key is here.
+            UsageError: its root key is not here.
+        """
+        root, name = self.fleet_with_root_key(root)
+        grant = issue_grant(self.root_keys[root], device, roles, wall_ms, replaces)
+        return grant, MembershipFile(name, root, (grant.raw,))
+
+    def fleet_with_root_key(self, wanted: bytes = b"") -> tuple[bytes, str]:
+        """Return (root, name) of the newest fleet whose root key is here, or of the one that is wanted.
+
+        Raises:
+            UsageError: there is none.
         """
         for root, name, _ in self.fleets:
-            if root in self.root_keys:
-                grant = issue_grant(self.root_keys[root], device, roles, wall_ms, replaces)
-                return grant, MembershipFile(name, root, (grant.raw,))
+            if root in self.root_keys and wanted in (b"", root):
+                return root, name
         raise UsageError(
-            "No fleet's root key is on this device. Run `grant` where `fleet create` was run.", Exit.REFUSED
+            "No fleet's root key is on this device. Run this where `fleet create` was run.", Exit.REFUSED
         )
 
     # --- Revocations ----------------------------------------------------------------------------------------------

@@ -251,6 +251,8 @@ class Node:
                 self.parts.effects.append(self.capsules.take(event))
             case e.FleetMade():
                 self._found_fleet(event)
+            case e.Inviting() | e.Enrolling():
+                self.asking.enrol(event)
             case e.Restored():
                 self.restoring.restore()
             case e.Called():

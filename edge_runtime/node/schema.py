@@ -126,6 +126,17 @@ CREATE TABLE IF NOT EXISTS revocations (
 ) WITHOUT ROWID;
 """
 
+# Open invitations and whom they let in. The key is that of the pairing, not the code. Made when the store is opened.
+INVITATIONS = """
+CREATE TABLE IF NOT EXISTS invitations (
+    number INTEGER PRIMARY KEY, key BLOB NOT NULL, root BLOB NOT NULL, roles TEXT NOT NULL, uses_left INTEGER NOT NULL,
+    ends_ms INTEGER NOT NULL, replaces BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS invited (
+    number INTEGER NOT NULL, device BLOB NOT NULL, file BLOB NOT NULL, PRIMARY KEY (number, device)
+) WITHOUT ROWID;
+"""
+
 # `shelf` is one row an object: what `ls`, the alarm, the wake index and reconciliation need without its history.
 DERIVED = f"""
 CREATE TABLE shelf (

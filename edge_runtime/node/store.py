@@ -13,7 +13,8 @@ from typing import Any
 
 from ..base.errors import EdgeError, Exit, UsageError
 from .schema import (
-    DERIVED, DERIVED_TABLES, FAMILIES, HAPPENED, PACING, REVOCATIONS, SCHEMA_VERSION, SOURCE, UPGRADES, VIEWS,
+    DERIVED, DERIVED_TABLES, FAMILIES, HAPPENED, INVITATIONS, PACING, REVOCATIONS, SCHEMA_VERSION, SOURCE, UPGRADES,
+    VIEWS,
 )  # fmt: skip
 
 
@@ -77,6 +78,7 @@ class Store:
             connection.execute(HAPPENED)
             connection.execute(FAMILIES)
             connection.execute(REVOCATIONS)
+            connection.executescript(INVITATIONS)
         except sqlite3.DatabaseError as error:
             if code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 hint = (

@@ -14,7 +14,7 @@ from ..base.limits import TURN_EVENTS_MAX, TURN_MS_MAX
 from ..base.moment import Moment
 from .asking import Refused
 from .effects import Answer, Turn
-from .events import Asked, Event, FleetMade, Imported
+from .events import Asked, Enrolling, Event, FleetMade, Imported, Inviting
 from .node import Node
 from .store import StoreFailed
 
@@ -80,7 +80,7 @@ def _handle_one(node: Node, event: Event, moment: Moment) -> Turn:
             _undo(node)
             what = f"{type(error).__name__}: {error}"
             effects = node.recover(touched, what)
-            if isinstance(event, (Asked, Imported, FleetMade)):
+            if isinstance(event, (Asked, Imported, FleetMade, Inviting, Enrolling)):
                 text = f"This failed by a mistake in the daemon ({what[:300]}). Nothing was changed."
                 effects.append(Answer(event.ticket, error=UsageError(text, Exit.FAILED)))
             return Turn(effects=effects)

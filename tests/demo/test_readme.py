@@ -13,14 +13,14 @@ from tests.support.page import DEVICES, Line, python_blocks, shell_blocks
 
 
 class Reader:
-    """Types the page's commands: `&` starts a device, `ID` is what `init` printed, `$!` the device started last."""
+    """Types the page's commands: `&` starts a device, `CODE` is what `enroll` printed, `$!` the device started last."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for name, code in python_blocks().items():
             (folder / name).write_text(code)
         self.running: dict[str, Daemon] = {}
-        self.joined = ""
+        self.code = ""
 
     def type(self, line: Line) -> None:
         """Do one line, and wait for what it is said to show."""
@@ -29,8 +29,10 @@ class Reader:
         elif line.is_background:
             # `lo` keeps the two devices, and the test, to this machine.
             self.running[line.device] = self._device(line.device, *line.words[2:], "--interface", "lo").start()
-        elif line.words[1] == "init":
-            self.joined = json.loads(self._run(line, "--json"))["device"]
+        elif line.words[1] == "enroll":
+            self.code = json.loads(self._run(line, "--json"))["code"]
+        elif line.words[1] == "join":
+            self._run(line, "--interface", "lo")
         else:
             wait_until(lambda: line.expected in self._run(line), 30, f"{line.expected!r} of {shlex.join(line.words)}")
 
@@ -40,7 +42,7 @@ class Reader:
             device.stop()
 
     def _run(self, line: Line, *more: str) -> str:
-        words = [self.joined if word == "ID" else word for word in line.words[1:]]
+        words = [self.code if word == "CODE" else word for word in line.words[1:]]
         return self._device(line.device).run(*words, *more).stdout
 
     def _device(self, name: str, *options: str) -> Daemon:
@@ -67,4 +69,4 @@ def test_the_trip_survives_a_kill_and_a_second_device_ends_it_and_the_next_one_a
     for line in lines:
         reader.type(line)
     shown = reader.running["first"].ask("show", object="trip-1")
-    assert shown["custodian"] == reader.joined
+    assert shown["custodian"] == reader.running["second"].ask("status")["device"]

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import Exit, UsageError
-from ...base.limits import GRANT_BYTES_MAX
 from ...client import default_state
 from .console import ask, read_duration_ms, read_pair, say
-from .files import read_file, write_file
+from .files import write_file
 
 
 def run(options: Namespace) -> int:
@@ -40,6 +39,7 @@ def run(options: Namespace) -> int:
 
 
 def state_of(options: Namespace) -> Path:
+    """Return the state directory that a command means."""
     """Return the state directory that the options mean."""
     return Path(options.state) if options.state else default_state()
 
@@ -89,12 +89,6 @@ def grant(options: Namespace) -> int:
     value = ask_or_open(options, "grant", device=options.device, roles=roles, replaces=options.replaces)
     write_file(options.output, bytes.fromhex(value.pop("file")))
     return say(options, "grant", {**value, "file": options.output})
-
-
-def join(options: Namespace) -> int:
-    """Become a member with the file of `grant`."""
-    data = read_file(options.file, 8 * GRANT_BYTES_MAX)
-    return say(options, "join", ask_or_open(options, "join", file=data.hex()))
 
 
 def revoke(options: Namespace) -> int:
@@ -156,7 +150,6 @@ COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "fleet": fleet,
     "grant": grant,
     "init": init,
-    "join": join,
     "peers": _plain("peers"),
     "query": query,
     "radio": radio,

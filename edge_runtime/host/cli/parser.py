@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from .parser_enrolment import add_enrolment
 from .parser_upkeep import add_upkeep
 
 OBJECT_HELP = "id, name given at submission, or id prefix of at least 4 digits"
@@ -57,11 +58,6 @@ SIMPLE: dict[str, tuple[str, str, list[tuple[tuple[str, ...], dict[str, Any]]]]]
         "One SELECT over objects, entries, steps, contacts, facts, peers. "
         "Example: query \"SELECT intent, count(*) AS n FROM objects GROUP BY 1\"", [(("sql",), {"metavar": "SQL"})],
     ),
-    "join": (
-        "join a fleet with the file of `grant`",
-        "Trusts the fleet's root key that stands in the file; with a daemon it takes effect at once.",
-        [(("file",), {"metavar": "FILE"})],
-    ),
     "event": (
         "raise a named event on this device", "Wakes what waits for it now; an event is not kept for later.",
         [(("name",), {"metavar": "NAME"})],
@@ -111,6 +107,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_device(commands)
     _add_files(commands)
+    add_enrolment(commands, _command)
     add_upkeep(commands, _command)
     return parser
 

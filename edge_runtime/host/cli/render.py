@@ -167,7 +167,7 @@ def _render_facts(value: list[dict[str, Any]]) -> str:
 
 def _render_peers(value: list[dict[str, Any]]) -> str:
     if not value:
-        return "No other device is known yet. Let one in: `edge-runtime grant DEVICE -o FILE`."
+        return "No other device is known yet. Let one in: `edge-runtime enroll`."
     rows = [
         [row["name"] or "", row["device"][:12], "in contact" if row["connected"] else f"{_time(row['last_ms'])} ago",
          row["address"] or "", ", ".join(row["capabilities"])]
@@ -224,8 +224,7 @@ def _render_query(value: list[dict[str, Any]]) -> str:
 def _render_init(value: dict[str, Any]) -> str:
     return (
         f"This device is {value['name']}, {value['device']}.\n"
-        f"Next: `edge-runtime fleet create NAME` here, or `edge-runtime grant {value['device']} -o FILE` where the "
-        "fleet was made."
+        "Next: `edge-runtime fleet create NAME` here; or `enroll` where the fleet was made, and `join` here."
     )
 
 
@@ -233,7 +232,7 @@ def _render_fleet(value: dict[str, Any]) -> str:
     lines = [f"Fleet {value['name']}, {value['fleet']}."]
     lines.extend(f"  also {other['name']}, {other['fleet']}" for other in value.get("all", ())
                  if other["fleet"] != value["fleet"])  # fmt: skip
-    return "\n".join([*lines, "Let a device in: `edge-runtime grant DEVICE_ID -o FILE`."])
+    return "\n".join([*lines, "Let a device in: `edge-runtime enroll`."])
 
 
 def _render_grant(value: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ def _render_fleet_made(value: dict[str, Any]) -> str:
         f"Fleet {value['name']}, {value['fleet']}.\n"
         "Its root key is on this device alone: who loses it lets no device in again.\n"
         "Next: `edge-runtime fleet backup -o FILE` and keep the file offline; then "
-        "`edge-runtime grant DEVICE_ID -o FILE`."
+        "`edge-runtime enroll`."
     )
 
 
@@ -49,8 +49,44 @@ def _render_schedules(value: list[dict[str, Any]]) -> str:
     return table(rows, ["SCHEDULE", "INTENT", "WHEN", "NEXT", "LAST", "MISSED"])
 
 
+def _render_enroll(value: dict[str, Any]) -> str:
+    minutes = value["expires_in_ms"] // 60_000
+    long = f"{minutes} minutes" if minutes < 180 else f"{minutes // 60} hours"
+    lines = [
+        f"Invitation {value['number']} into {value['name']}, for {count(value['uses'], 'device', 'devices')} as "
+        f"{', '.join(value['roles'])}; it ends in {long}.",
+        "", f"    edge-runtime join {value['code']}", "",
+        "Run that on the new device, on the same network. Whoever has the code can join: give it to nobody else.",
+    ]  # fmt: skip
+    if value.get("file"):
+        lines.append(f"The same is in {value['file']}: `edge-runtime join FILE`.")
+    if not value["daemon"]:
+        lines.append("No daemon runs here: start `edge-runtime run`, or nobody answers the new device.")
+    return "\n".join(lines)
+
+
+def _render_invitations(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "No invitation is open. Make one: `edge-runtime enroll`."
+    cells = [
+        [str(row["number"]), ",".join(row["roles"]), str(row["uses_left"]), f"{row['expires_in_ms'] // 60_000} min",
+         " ".join(device[:16] for device in row["devices"])]
+        for row in rows
+    ]  # fmt: skip
+    return table(cells, ("number", "roles", "uses left", "ends in", "joined")) + (
+        "\nEnd one: `edge-runtime enroll --withdraw NUMBER`."
+    )
+
+
+def _render_uninvite(value: dict[str, Any]) -> str:
+    return f"Invitation {value['number']} has ended. Who joined with it stays a member: `revoke` takes that back."
+
+
 RENDERERS: dict[str, Callable[[Any], str]] = {
     "doctor": _render_doctor,
+    "enroll": _render_enroll,
+    "invitations": _render_invitations,
+    "uninvite": _render_uninvite,
     "fleet-backup": _render_fleet_backup,
     "fleet-create": _render_fleet_made,
     "schedules": _render_schedules,

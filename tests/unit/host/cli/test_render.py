@@ -71,6 +71,10 @@ STATUS: dict[str, Any] = {
 CAPSULE = {"object": OBJECT, "entries": 3, "verified": "full", "head": ["ef" * 32], "file": "a.capsule"}
 FLEET = {"fleet": OBJECT, "name": "field", "all": [{"fleet": OBJECT, "name": "field"}, {"fleet": DEVICE, "name": "b"}]}
 
+INVITED = {
+    "code": "7K3M-9QXT-2B4C-W8RD", "number": 3, "fleet": OBJECT, "name": "field", "roles": ["executor"], "uses": 1,
+    "expires_in_ms": 3_600_000, "daemon": False, "file": "d.invitation",
+}  # fmt: skip
 ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("show", SHOWN, ("greet n1", "dormant: no camera", "waits for peer(camera)", "photo = 3", "base", "explain abab")),
     ("show", ENDED, ("completed", '{"of": "Ada"}', "7 entries")),
@@ -108,7 +112,7 @@ ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("facts", [{**FACT, "age_ms": 61_000}], ("unknown: too old",)),
     ("facts", [], ("fact set",)),
     ("peers", [PEER, {**PEER, "name": None, "connected": True}], ("base", "2 min ago", "in contact", "camera")),
-    ("peers", [], ("grant",)),
+    ("peers", [], ("enroll",)),
     ("contacts", [CONTACT, {**CONTACT, "lasted_ms": None, "reason": None}], ("1 min ago", "4 s", "goodbye", "now")),
     ("contacts", [], ("No contacts",)),
     ("status", STATUS, ("radio off", "HELD", "field", "5 dormant", "no camera", "carried 20", "2 signature")),
@@ -120,10 +124,15 @@ ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("apps", [], ("--app",)),
     ("query", [{"n": 1, "name": None}, {"n": 22, "name": "x"}], ("n   name", "22  x")),
     ("query", [], ("No rows",)),
-    ("init", {"device": DEVICE, "name": "base"}, ("base", DEVICE, "fleet create", "grant")),
+    ("init", {"device": DEVICE, "name": "base"}, ("base", DEVICE, "fleet create", "enroll")),
     ("fleet", FLEET, (f"Fleet field, {OBJECT}", f"also b, {DEVICE}")),
     ("grant", {"grant": OBJECT, "roles": ["executor", "relay"], "file": "d.grant"}, ("d.grant", "relay", "join")),
     ("join", {"grant": OBJECT, "roles": ["executor"], "fleet": OBJECT, "name": "field"}, ("field", "executor")),
+    ("enroll", INVITED, ("edge-runtime join 7K3M", "1 device", "60 minutes", "in d.invitation", "start `edge-runtime run`")),
+    ("invitations", [{"number": 3, "fleet": OBJECT, "roles": ["relay"], "uses_left": 0, "expires_in_ms": 120_000,
+                      "devices": [DEVICE]}], ("3", "relay", "2 min", DEVICE[:16], "--withdraw")),
+    ("invitations", [], ("edge-runtime enroll",)),
+    ("uninvite", {"ok": True, "number": 3}, ("Invitation 3 has ended", "revoke")),
     ("revoke", {"device": DEVICE, "name": "drone", "from_sequence": None, "objects_held": 2},
      ("Revoked drone", "withdrawn", "2 objects", "claim")),
     ("revoke", {"device": DEVICE, "name": "drone", "from_sequence": 7, "objects_held": 0}, ("sequence 7 on is void",)),
@@ -133,7 +142,7 @@ ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("policy", {"ok": True, "file": "p.toml", "rules": 2}, ("p.toml", "2 rules")),
     ("export", CAPSULE, ("a.capsule", "3 entries", "import")),
     ("verify", CAPSULE, ("3 entries", "full", "efefefefefef")),
-    ("fleet-create", FLEET, (f"Fleet field, {OBJECT}", "fleet backup -o FILE", "grant DEVICE_ID")),
+    ("fleet-create", FLEET, (f"Fleet field, {OBJECT}", "fleet backup -o FILE", "enroll")),
     ("fleet-backup", {**FLEET, "file": "r.toml"}, ("r.toml", "fleet field", "fleet restore FILE")),
     ("doctor", {"ok": False, "findings": [
         {"check": "disk", "level": "error", "says": "The disk is full.", "do": "Make room."},

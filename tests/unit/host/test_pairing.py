@@ -1,0 +1,145 @@
+"""Pairing over real sockets: who knows the code is let in, and who does not learns nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_runtime.base.errors import Exit, PeerError, UsageError
+from edge_runtime.host.channel import FIRST_BYTES, PAIRING_FIRST_BYTES, Identity, read_first
+from edge_runtime.host.discovery import Card, Sighting
+from edge_runtime.host.pairing import Newcomer, Pairing, Wanted, read_wanted
+from edge_runtime.node.commands import Join
+from edge_runtime.node.events import Enrolling, Event
+from edge_runtime.objects.grants import MembershipFile, Role, issue_grant
+from edge_runtime.objects.invitations import Code, spell_secret
+from edge_runtime.objects.keys import SigningKey
+
+SOON_S = 10.0
+KEY = b"k" * 32
+CODE = Code(3, spell_secret(b"chance 12"))
+ROOT = SigningKey.from_seed(b"r" * 32)
+
+
+def identity(seed: bytes) -> Identity:
+    return Identity(SigningKey.from_seed(seed * 32), seed.swapcase() * 32, ())
+
+
+class Inviter:
+    """A listening device with one open invitation; it lets everybody in, or refuses with a text."""
+
+    def __init__(self) -> None:
+        self.pairing = Pairing(lambda: identity(b"i"), lambda: [(CODE.number, KEY)])
+        self.pairing.ask = self._take
+        self.admitted: list[bytes] = []
+        self.failures: list[str] = []
+        self.refusal = ""
+        self.server: asyncio.Server | None = None
+
+    @property
+    def address(self) -> str:
+        assert self.server is not None
+        return f"127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+
+    async def _take(self, make_event: Callable[[int], Event]) -> Any:
+        event = make_event(1)
+        assert isinstance(event, Enrolling)
+        if self.refusal:
+            raise UsageError(self.refusal, Exit.REFUSED)
+        file = MembershipFile("boats", ROOT.public, (issue_grant(ROOT, event.device, [Role.EXECUTOR]).raw,))
+        self.admitted.append(event.device)
+        return {"file": file.to_bytes().hex()}
+
+    async def welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self.pairing.respond(reader, writer, await read_first(reader))
+        except (PeerError, OSError, TimeoutError) as error:
+            self.failures.append(str(error))
+        writer.transport.abort()
+
+
+@pytest.fixture
+async def inviter() -> AsyncIterator[Inviter]:
+    made = Inviter()
+    made.server = await asyncio.start_server(made.welcome, "127.0.0.1", 0)
+    yield made
+    made.server.close()
+
+
+def newcomer(inviter: Inviter, **fields: Any) -> Newcomer:
+    wanted = {"code": CODE, "key": KEY, "peers": (inviter.address,), **fields}
+    return Newcomer(identity(b"n"), Wanted(**wanted))
+
+
+async def test_who_knows_the_code_proves_its_key_and_gets_its_file(inviter: Inviter) -> None:
+    file = MembershipFile.from_bytes(await newcomer(inviter).look(SOON_S))
+    assert (file.fleet_name, file.root) == ("boats", ROOT.public)
+    assert inviter.admitted == [identity(b"n").key.public]
+
+
+async def test_a_wrong_code_is_told_and_the_inviter_is_asked_nothing(inviter: Inviter) -> None:
+    with pytest.raises(UsageError, match="but another code"):
+        await newcomer(inviter, key=b"x" * 32).look(0.5)
+    assert inviter.admitted == [] and "pairing: a wrong code" in inviter.failures
+
+
+async def test_a_wrong_code_voids_nothing_and_the_right_one_is_heard_a_second_later(inviter: Inviter) -> None:
+    """Whoever guesses costs others a second, not their invitation."""
+    with pytest.raises(UsageError):
+        await newcomer(inviter, key=b"x" * 32).look(0.5)
+    assert await newcomer(inviter).look(SOON_S)
+    assert "pairing: asked too soon after a wrong code" in inviter.failures
+
+
+async def test_a_number_that_is_not_open_is_not_answered_at_all(inviter: Inviter) -> None:
+    other = Code(4, CODE.secret)
+    with pytest.raises(UsageError, match="No device with this invitation answered") as refusal:
+        await newcomer(inviter, code=other).look(0.5)
+    assert inviter.address in refusal.value.message and refusal.value.exit is Exit.FAILED
+
+
+async def test_what_the_inviter_refuses_comes_back_in_its_words(inviter: Inviter) -> None:
+    inviter.refusal = "The invitation is used up."
+    with pytest.raises(UsageError, match="used up") as refusal:
+        await newcomer(inviter).look(SOON_S)
+    assert refusal.value.exit is Exit.REFUSED
+
+
+async def test_a_file_leads_to_its_own_fleet_and_to_no_other(inviter: Inviter) -> None:
+    with pytest.raises(UsageError, match="not to the one of the file"):
+        await newcomer(inviter, root=b"z" * 32).look(SOON_S)
+
+
+async def test_of_many_that_are_sighted_the_one_that_invited_is_found(inviter: Inviter) -> None:
+    strangers = [await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0) for _ in range(5)]
+    looking = newcomer(inviter, peers=())
+    try:
+        for server in strangers:
+            looking.see(Sighting("0" * 16, ("127.0.0.1",), server.sockets[0].getsockname()[1], Card(1, "", "")))
+        task = asyncio.create_task(looking.look(SOON_S))
+        await asyncio.sleep(0)
+        port = int(inviter.address.rpartition(":")[2])
+        looking.see(Sighting("1" * 16, ("127.0.0.1",), port, Card(1, "", "")))
+        assert await task
+    finally:
+        for server in strangers:
+            server.close()
+
+
+@pytest.mark.parametrize("length", [0, 1, FIRST_BYTES + 1, PAIRING_FIRST_BYTES - 1, PAIRING_FIRST_BYTES + 1, 65_535])
+async def test_a_first_message_of_no_such_length_is_refused_before_its_bytes_are_waited_for(length: int) -> None:
+    reader = asyncio.StreamReader()
+    reader.feed_data(length.to_bytes(2, "big") + bytes(min(length, PAIRING_FIRST_BYTES - 1)))
+    with pytest.raises(PeerError, match="length"):
+        await read_first(reader)
+
+
+async def test_a_slip_in_the_code_and_a_root_that_is_none_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="slip"):
+        await read_wanted(Join(code=str(CODE)[:-1] + ("0" if str(CODE)[-1] != "0" else "1")))
+    with pytest.raises(UsageError, match="not hex"):
+        await read_wanted(Join(code=str(CODE), root="zz"))

@@ -48,7 +48,7 @@ async def report(ctx: Context, text: str) -> str:
 @app.intent("expose")
 async def expose_long(ctx: Context, seconds: float) -> str:
     """One long step."""
-    return await ctx.run("expose", expose, seconds, timeout="10m")
+    return await ctx.run("expose", expose, seconds, timeout=600)
 
 
 @app.intent("rest")

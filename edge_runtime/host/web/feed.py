@@ -24,7 +24,8 @@ Section: TypeAlias = dict[str, dict[str, Any]]
 View: TypeAlias = dict[str, Section]
 
 PAUSE_S = 0.2  # between two readings at the least: a person sees no more
-PAUSE_TIMES = 10  # and at least this many times what the last reading took: a tenth of the node's time at most
+PAUSE_TIMES = 10  # and this many times what the last reading took: about a tenth of the node's time
+PAUSE_S_LONGEST = 1.0  # but a page is not older than this where something happens
 AGAIN_S = 15.0  # without any sign: what changes by time alone, and a word that keeps the connection known
 _encoder = json.Encoder()
 
@@ -56,6 +57,7 @@ class Feed:
         self._view: View = {}
         self._objects: dict[str, View] = {}
         self._is_changed = asyncio.Event()
+        self._has_joined = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._is_closed = False
         self._trouble: str | None = None  # why the view is not of now
@@ -77,6 +79,7 @@ class Feed:
         onlooker = Onlooker(reference)
         self._onlookers.append(onlooker)
         self._is_changed.set()
+        self._has_joined.set()
         if self._keeper is None:
             self._on_looked(True)
             self._keeper = asyncio.create_task(self._keep(), name="status page")
@@ -127,12 +130,11 @@ class Feed:
                 self._trouble = error.message  # the node is busy, say: the page keeps its picture and says so
             for onlooker in self._onlookers:
                 onlooker.news.set()
-            await asyncio.sleep(max(PAUSE_S, PAUSE_TIMES * (loop.time() - began_s)))
-            try:
-                async with asyncio.timeout(AGAIN_S):
-                    await self._is_changed.wait()
-            except TimeoutError:
-                pass
+            pause_s = min(PAUSE_S_LONGEST, PAUSE_TIMES * (loop.time() - began_s))
+            await asyncio.sleep(PAUSE_S)
+            await _wait(self._has_joined, pause_s - PAUSE_S)  # who has just come does not wait for the rest of it
+            self._has_joined.clear()
+            await _wait(self._is_changed, AGAIN_S)
 
     async def _read_all(self) -> None:
         self._view = _kept(self._view, await self._read())
@@ -142,6 +144,14 @@ class Feed:
             before = had.get(reference, {})
             found[reference] = _kept(before, await self._read_object(reference, before))
         self._objects = found
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(max(0.0, seconds)):
+            await event.wait()
+    except TimeoutError:
+        pass
 
 
 def _say_failure(task: asyncio.Task[None]) -> None:

@@ -191,6 +191,7 @@ class Pages:
             "peers": {row["device"]: _peer(anchor(row, now_ms)) for row in peers},
             "contacts": {f"{row['device']} {row['at_ms']}": anchor(row, now_ms) for row in contacts},
             "objects": {row["object"]: row for row in shelf["rows"]},
+            "due": {row["object"]: row for row in shelf["due"]},
         }
 
     async def _read_object(self, reference: str, before: View) -> View:

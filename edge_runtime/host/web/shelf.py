@@ -18,6 +18,7 @@ from ...objects.bodies import End
 from ..clock import boot_ms, read_boot_id
 
 Row = dict[str, Any]
+DUE_SHOWN = 12
 COLUMNS = "o.id, s.name, s.intent, s.status, s.ended, s.reason, s.holder, s.entries, s.due_ms, s.object"
 
 
@@ -28,8 +29,8 @@ def read_shelf(file: Path, first: int) -> dict[str, Any]:
         first: how many rows of each status.
 
     Returns:
-        `rows`: the newest of each status, then the next to be looked at; no object twice. `custody`: how many open
-        objects each device holds in custody, by status.
+        `rows`: the newest of each status. `due`: those that are looked at next. `custody`: how many open objects each
+        device holds in custody, by status.
 
     Raises:
         UsageError: the spool cannot be read now; ask again.
@@ -37,13 +38,10 @@ def read_shelf(file: Path, first: int) -> dict[str, Any]:
     with closing(_connect(file)) as connection:
         try:
             offset_ms = _life_offset_ms(connection)
-            rows: dict[str, Row] = {}
-            for status in STATUSES:
-                for row in _rows(connection, offset_ms, "WHERE s.status = ? ORDER BY s.object DESC", (status,), first):
-                    rows[row["object"]] = row
-            due = "WHERE s.due_ms IS NOT NULL AND s.ended IS NULL ORDER BY s.due_ms"
-            for row in _rows(connection, offset_ms, due, (), first):
-                rows.setdefault(row["object"], row)
+            newest = "WHERE s.status = ? ORDER BY s.object DESC"
+            rows = [row for status in STATUSES for row in _rows(connection, offset_ms, newest, (status,), first)]
+            soonest = "WHERE s.due_ms IS NOT NULL AND s.status = 'dormant' ORDER BY s.due_ms"
+            due = _rows(connection, offset_ms, soonest, (), DUE_SHOWN)
             custody = connection.execute(
                 "SELECT holder, status, count(*) FROM shelf WHERE ended IS NULL GROUP BY 1, 2 ORDER BY 3 DESC LIMIT ?",
                 (WEB_ROWS_MAX,),
@@ -54,7 +52,7 @@ def read_shelf(file: Path, first: int) -> dict[str, Any]:
     for holder, status, count in custody:
         device = bytes(holder).hex()
         counts.setdefault(device, {"device": device})[str(status)] = int(count)
-    return {"rows": list(rows.values()), "custody": counts}
+    return {"rows": rows, "due": due, "custody": counts}
 
 
 def read_rows(file: Path, status: str, before: int | None, most: int) -> list[Row]:

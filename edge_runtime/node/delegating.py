@@ -6,7 +6,7 @@ that has not heard of the delegation, takes the children that are here instead o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..base.errors import UsageError
@@ -16,8 +16,9 @@ from ..objects.codec import encode_value
 from ..objects.fold import ObjectState
 from ..objects.intents import fingerprint_of, lineage_of_child
 from ..objects.kinds import Kind
-from ..objects.lineage import excess, walk
+from ..objects.lineage import excess, rights_of, walk
 from ..objects.records import make, read_sealed
+from ..objects.rights import summed
 from ..objects.script import Resumed, Resumption
 from ..objects.triggers import Done, Trigger
 from ..program.calls import Birth, Delegated
@@ -56,11 +57,13 @@ class Delegating:
     def _make_child(self, live: Live, path: str, birth: Birth, age_ms: int) -> ChildSlot:
         above = live.state.history.created
         lineage = lineage_of_child(live.state.content.lineage, path, birth.slot)
-        had = self._made_before(live, lineage, birth)
+        had = _made_before(self.parts, live, lineage, birth)
         rest_ms = above.lifetime_ms - age_ms
         lifetime_ms = min(birth.lifetime_ms or rest_ms, rest_ms)
         if had is not None:
-            return ChildSlot(birth.slot, had.object, birth.intent, birth.fingerprint, birth.needs, lifetime_ms)
+            return ChildSlot(
+                birth.slot, had.object, birth.intent, birth.fingerprint, birth.needs, lifetime_ms, birth.rights
+            )
         moment, origin = self.parts.timeline.moment, live.state.content.origin
         clear = b.CreatedClear(
             above.priority, lifetime_ms, above.holders, above.readers, birth.needs,
@@ -73,21 +76,13 @@ class Delegating:
             degrades = ()  # the arguments are none of this handler's: the child fails, and says so
         sealed = b.CreatedSealed(
             birth.intent, birth.arguments, "", live.state.content.lineage, path, birth.slot, 0,
-            live.state.content.labels, degrades, depth=1 + (0 if origin is None else origin.depth),
+            live.state.content.labels, degrades, depth=1 + (0 if origin is None else origin.depth), rights=birth.rights,
         )  # fmt: skip
         entry, roles = self.parts.pen.seal_first(clear, sealed)
         live.born.append((entry, roles))
-        return ChildSlot(birth.slot, entry.id, birth.intent, birth.fingerprint, birth.needs, lifetime_ms)
-
-    def _made_before(self, live: Live, lineage: bytes, birth: Birth) -> Live | None:
-        """Return the child that fills a slot already, made by a custodian of whose turn this device has not heard."""
-        for child in family(self.parts, lineage):
-            content = child.state.content
-            if fingerprint_of(content.intent, content.arguments) == birth.fingerprint and not excess(
-                live.state, child.state
-            ):
-                return child
-        return None
+        return ChildSlot(
+            birth.slot, entry.id, birth.intent, birth.fingerprint, birth.needs, lifetime_ms, birth.rights
+        )
 
     # --- Waiting --------------------------------------------------------------------------------------------------
 
@@ -145,6 +140,30 @@ class Delegating:
             live.made.append(make(Kind.DENIED, b.Empty(), b.DeniedSealed("", False, rule, bytes(16), "")))
             self.parts.effects.append(Note(Stage.JUDGED, live.object, {"denied": rule, "path": ""}, is_info=True))
         return f"denied: {rule}"
+
+
+def missing_rights(parts: Parts, live: Live, made: Sequence[Delegated]) -> str:
+    """Return which rights of children to be made are missing, empty if none is.
+
+    Children that an earlier custodian made have theirs already.
+    """
+    above = live.state.content.lineage
+    asked = [
+        right for item in made for birth in item.births if birth.rights
+        and _made_before(parts, live, lineage_of_child(above, item.path, birth.slot), birth) is None
+        for right in birth.rights
+    ]  # fmt: skip
+    return live.state.content.rights.why_not(summed(asked), live.made)
+
+
+def _made_before(parts: Parts, live: Live, lineage: bytes, birth: Birth) -> Live | None:
+    """Return the child that fills a slot already, made by a custodian of whose turn this device has not heard."""
+    for child in family(parts, lineage):
+        content = child.state.content
+        is_same = fingerprint_of(content.intent, content.arguments) == birth.fingerprint
+        if is_same and rights_of(child.state) == birth.rights and not excess(live.state, child.state):
+            return child
+    return None
 
 
 def note_family(parts: Parts, live: Live) -> None:

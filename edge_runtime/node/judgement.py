@@ -22,9 +22,10 @@ from ..objects.attempts import StepMemory
 from ..objects.conditions import Scalar, is_name
 from ..objects.triggers import After, Changed, OnPeer, Trigger
 from ..program.app import Intent
+from ..program.calls import Delegated
 from ..program.driver import StepCall, World
 from .authority import Authority
-from .delegating import child_end
+from .delegating import child_end, missing_rights
 from .events import StepEnded
 from .faults import Faults
 from .incapacity import Capacity
@@ -108,6 +109,10 @@ class _LiveWorld:
     def child_end(self, path: str, slots: tuple[int, ...]) -> tuple[bytes, bytes]:
         """Return how the first child of some slots that has ended did."""
         return child_end(self._judgement.parts, self._live, path, slots)
+
+    def missing_rights(self, made: Sequence[Delegated]) -> str:
+        """Return which rights of children to be made are missing."""
+        return missing_rights(self._judgement.parts, self._live, made)
 
 
 class Judgement:

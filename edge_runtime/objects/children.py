@@ -12,7 +12,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ..base.limits import FANOUT_MAX, LIFETIME_MS_MAX
-from .bodies import Body, Hash, Name, Names, Path, ShortHash, Unsigned
+from .bodies import Amounts, Body, Hash, Name, Names, Path, ShortHash, Unsigned
 from .codec import encode
 
 
@@ -20,6 +20,7 @@ class ChildSlot(Body, frozen=True):
     """One child: which object fills the slot, and what it was asked for.
 
     `fingerprint` is that of the call of `intent` with its arguments; `lifetime_ms` is within what the parent has left.
+    `rights` are the child's from then on, and no longer the parent's.
     """
 
     slot: Unsigned
@@ -28,6 +29,7 @@ class ChildSlot(Body, frozen=True):
     fingerprint: ShortHash
     needs: Names
     lifetime_ms: Annotated[int, Meta(ge=1, le=LIFETIME_MS_MAX)]
+    rights: Amounts = ()
 
 
 class DelegatedSealed(Body, frozen=True):
@@ -38,20 +40,29 @@ class DelegatedSealed(Body, frozen=True):
 
     def asked(self) -> bytes:
         """Return what a replay compares: see `spell_asked`."""
-        return spell_asked([(item.slot, item.intent, item.fingerprint, item.needs) for item in self.slots])
+        return spell_asked([(item.slot, item.intent, item.fingerprint, item.needs, item.rights) for item in self.slots])
 
 
-def spell_asked(slots: Sequence[tuple[int, str, bytes, tuple[str, ...]]]) -> bytes:
-    """Return the canonical bytes of what a body asks for: (slot, intent, fingerprint, needs) of each child."""
-    return encode([[slot, intent, fingerprint, list(needs)] for slot, intent, fingerprint, needs in slots])
+def spell_asked(slots: Sequence[tuple[int, str, bytes, tuple[str, ...], Amounts]]) -> bytes:
+    """Return the canonical bytes of what a body asks for: (slot, intent, fingerprint, needs, rights) of each child."""
+    return encode(
+        [
+            [slot, intent, fingerprint, list(needs), [list(item) for item in rights]]
+            for slot, intent, fingerprint, needs, rights in slots
+        ]
+    )
 
 
 class Delegation(Struct, frozen=True):
-    """One `delegated` of the ruling chain, the parent's age at its entry, and who wrote it."""
+    """One `delegated` of the ruling chain, the parent's age at its entry, and who wrote it.
+
+    `short`: slots whose rights the parent did not have; none were moved to them.
+    """
 
     slots: tuple[ChildSlot, ...]
     age_ms: int
     author: bytes
+    short: tuple[int, ...] = ()
 
 
 class Origin(Struct, frozen=True):

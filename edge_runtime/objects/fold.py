@@ -114,7 +114,8 @@ class ObjectState(Inputs):
                 [[item.ref, item.about, item.subject, item.binds] for item in self.incapacities.all()],
                 [[i.ref, i.topic, i.proposal, i.confidence, i.based_on, i.expires_age_ms] for i in self.advice],
                 {probe: [m.path, int(m.result), m.value, m.cursor, m.polls, m.missed] for probe, m in c.polls.items()},
-                [c.rights.left, c.rights.spent, c.rights.offered, c.rights.frozen], list(c.gates.standing),
+                [c.rights.left, c.rights.spent, c.rights.offered, c.rights.frozen, c.rights.delegated],
+                list(c.gates.standing),
                 {path: item.attempt for path, item in c.gates.unknown.items()}, list(c.gates.known),
             ]
         )  # fmt: skip
@@ -206,7 +207,8 @@ class ObjectState(Inputs):
                 self._apply_refined(body)
             case DelegatedSealed():
                 c.script.learned[body.path] = body.asked()
-                c.children[body.path] = Delegation(body.slots, entry.age_ms, entry.author)
+                short = tuple(item.slot for item in body.slots if not c.rights.delegate(item.rights))
+                c.children[body.path] = Delegation(body.slots, entry.age_ms, entry.author, short)
             case b.DeniedSealed():
                 said = c.denials.setdefault(body.path, [])
                 said[:] = [

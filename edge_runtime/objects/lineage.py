@@ -17,6 +17,7 @@ from .bodies import Amounts, CreatedSealed
 from .children import ChildSlot
 from .fold import ObjectState
 from .records import read_sealed
+from .rights import summed
 
 
 class Walk(Struct, frozen=True):
@@ -48,7 +49,7 @@ def excess(parent: ObjectState, child: ObjectState) -> str:
         ("readers", _is_within(below.readers, above.readers)),
         ("priority", below.priority >= above.priority),  # 0 is the most urgent
         ("lifetime", below.lifetime_ms <= _lifetime_most_ms(parent, child)),
-        ("rights", not _rights_of(child)),
+        ("rights", _has_its_rights(parent, child, slot)),
         ("intent", slot is None or slot.intent == child.content.intent),
     )
     return next((field for field, is_within in checks if not is_within), "")
@@ -88,10 +89,27 @@ def _slot_of(parent: ObjectState, child: ObjectState) -> ChildSlot | None:
     return next(named, None)
 
 
-def _rights_of(child: ObjectState) -> Amounts:
-    """Return the rights that an object says it began with; a child has none, for its parent's stay where they are."""
+def rights_of(child: ObjectState) -> Amounts:
+    """Return the rights that an object says it began with."""
     body = read_sealed(child.history.placed[child.object].entry.records[0])
     return body.rights if isinstance(body, CreatedSealed) else ()
+
+
+def _has_its_rights(parent: ObjectState, child: ObjectState, slot: ChildSlot | None) -> bool:
+    """Say whether a child's rights are those that its parent gave it.
+
+    Until the parent's record is here they are within what the parent began with. A later custodian that takes a child
+    over names the rights that an earlier one gave; they are among those that the change of custody froze.
+    """
+    begun, origin = rights_of(child), child.content.origin
+    delegation = None if origin is None else parent.content.children.get(origin.path)
+    if delegation is None:
+        granted = parent.content.rights.granted
+        return all(amount <= granted.get(name, 0) for name, amount in summed(begun))
+    if slot is None:
+        return not begun
+    is_taken_over = delegation.author != child.history.placed[child.object].entry.author
+    return begun == slot.rights and (slot.slot not in delegation.short or is_taken_over)
 
 
 def _lifetime_most_ms(parent: ObjectState, child: ObjectState) -> int:

@@ -1,12 +1,13 @@
 """Rights that an object holds: what was granted at its making, and where each of them is now.
 
-A right is spent by a durable `attempted` before anything acts, once for each (attempt id, try). Rights move with
-custody only: those that an offer names have left the offerer with it and arrive with `accepted`. An offer that expired,
-and any `claimed`, carries none: whoever had them may have spent them where nobody heard of it. So
+A right is spent by a durable `attempted` before anything acts, once for each (attempt id, try). Rights move to
+children, in the entry that makes them and never back, and with custody: those that an offer names have left the
+offerer with it and arrive with `accepted`. An offer that expired, and any `claimed`, carries none: whoever had them
+may have spent them where nobody heard of it. So
 
-    left + spent + offered + frozen = granted
+    left + spent + offered + frozen + delegated = granted
 
-always, and what all branches of an object spend together is never more than was granted.
+always, and what all branches of an object and its children spend together is never more than was granted.
 
 Source: ours; bounded counters after Balegas et al. 2015, "Extending Eventually Consistent Cloud Databases for Enforcing
 Numeric Invariants": only the donor transfers, recorded before sending.
@@ -19,6 +20,7 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 from . import bodies as b
+from .children import DelegatedSealed
 from .records import Record
 
 Amounts = tuple[tuple[str, int], ...]
@@ -29,7 +31,7 @@ class Rights(Struct):
 
     Attributes:
         left: held by the custodian. offered: named in an offer that nobody has answered.
-        frozen: of expired offers and lost devices: nobody may spend them again.
+        frozen: of expired offers and lost devices: nobody may spend them again. delegated: given to children.
         tries: (attempt id, try) of all that was spent, as bytes.
     """
 
@@ -39,6 +41,7 @@ class Rights(Struct):
     offered: dict[str, int] = field(default_factory=dict)
     frozen: dict[str, int] = field(default_factory=dict)
     tries: dict[bytes, None] = field(default_factory=dict)
+    delegated: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, granted: Amounts) -> Rights:
@@ -54,6 +57,14 @@ class Rights(Struct):
         self.tries[key] = None
         for name, amount in body.rights:
             _move(self.left, self.spent, name, amount)
+
+    def delegate(self, named: Amounts) -> bool:
+        """Give a child its rights, all of them or none; say whether they were there."""
+        if any(amount > self.left.get(name, 0) for name, amount in summed(named)):
+            return False
+        for name, amount in named:
+            _move(self.left, self.delegated, name, amount)
+        return True
 
     def offer(self, named: Amounts) -> None:
         """Take what an offer names from the offerer."""
@@ -74,9 +85,11 @@ class Rights(Struct):
         """Return what is missing for a try, empty if nothing is.
 
         Args:
-            made: records of this turn, not yet folded: what they spend is gone as well.
+            made: records of this turn, not yet folded: what they spend or give to children is gone as well.
         """
-        gone: dict[str, int] = {}
+        made = tuple(made)
+        bodies = [record.body for record in made if isinstance(record.body, DelegatedSealed)]
+        gone = dict(summed(right for body in bodies for item in body.slots for right in item.rights))
         for body in dict((key_of(item), item) for item in map(_attempted, made) if item is not None).values():
             if key_of(body) not in self.tries:
                 for name, amount in body.rights:
@@ -95,9 +108,18 @@ class Rights(Struct):
         """Return a row for each name, for people."""
         return [
             {"name": name, "granted": amount, "left": self.left.get(name, 0), "spent": self.spent.get(name, 0),
-             "offered": self.offered.get(name, 0), "frozen": self.frozen.get(name, 0)}
+             "offered": self.offered.get(name, 0), "frozen": self.frozen.get(name, 0),
+             "delegated": self.delegated.get(name, 0)}
             for name, amount in self.granted.items()
         ]  # fmt: skip
+
+
+def summed(amounts: Iterable[tuple[str, int]]) -> Amounts:
+    """Return the sum of each name, names in the order in which they come first."""
+    found: dict[str, int] = {}
+    for name, amount in amounts:
+        found[name] = found.get(name, 0) + amount
+    return tuple(found.items())
 
 
 def key_of(body: b.AttemptedSealed) -> bytes:

@@ -5,7 +5,7 @@ All are immutable. A *path* is a call path, `run/scope/name:counter` (`objects.b
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -35,6 +35,10 @@ class World(Protocol):
 
     def child_end(self, path: str, slots: tuple[int, ...]) -> tuple[bytes, bytes]:
         """Return how the first child of some slots that has ended did: CBOR of [slot, end, error, its type], result."""
+        ...
+
+    def missing_rights(self, made: Sequence[Delegated]) -> str:
+        """Return which rights of children to be made the object has not left, empty if none is missing."""
         ...
 
 
@@ -223,6 +227,7 @@ class Birth(Struct, frozen=True):
     fingerprint: bytes
     needs: tuple[str, ...]
     lifetime_ms: int
+    rights: Amounts = ()
 
 
 class Delegated(Struct, frozen=True):

@@ -18,10 +18,11 @@ from ..base.limits import (
 )
 from ..objects.bodies import End
 from ..objects.children import spell_asked
-from ..objects.codec import decode_value
+from ..objects.codec import decode_value, encode_value
 from ..objects.intents import fingerprint_of
 from .arguments import Duration, checked_duration, checked_name, checked_needs
-from .calls import Birth, ChildWait, Delegated
+from .calls import Birth, ChildWait, Delegated, Learned, World
+from .gated import checked_rights
 from .payloads import decode_payload, encode_payload
 from .waiting import Waiting
 
@@ -36,6 +37,7 @@ class Child(Struct, frozen=True):
         needs: capabilities of its steps, besides those of its intent.
         lifetime: not beyond what is left of the parent's; None: all of that.
         result: type as which its result comes back.
+        rights: amounts by name that it gets of this object's, for good: what it has not spent when it ends is lost.
     """
 
     intent: str
@@ -44,6 +46,7 @@ class Child(Struct, frozen=True):
     needs: Collection[str] = ()
     lifetime: Duration | None = None
     result: Any = Any
+    rights: Mapping[str, int] = {}
 
 
 class ChildEnd(Struct, frozen=True):
@@ -98,36 +101,50 @@ class DelegateCalls(Waiting):
         result: Any = Any,
         join: Join = "all",
         timeout: Duration | None = None,
+        rights: Mapping[str, int] | None = None,
     ) -> Joined:
         """Make one child, or a list of them, and sleep until enough of them have ended.
 
-        Each is an object of its own, with this one's priority, holders and fleets, and none of its rights. How one ends
-        is a value, never an exception. Cancelling this object asks those of them that are held here to end, too.
+        Each is an object of its own, with this one's priority, holders and fleets, and of its rights those that
+        are given to it. They leave this object in the commit that makes the child, and never come back. How one
+        ends is a value, never an exception. Cancelling this object asks those of them that are held here to
+        end, too.
 
         Args:
             intent: of the one child, or a list of `Child`: 1 .. FANOUT_MAX awaited at once, CHILDREN_MAX in a run.
-            arguments, slot, needs, lifetime, result: of the one child, as in `Child`.
+            arguments, slot, needs, lifetime, result, rights: of the one child, as in `Child`.
             join: `all`: each has ended, however; `any` or a number: so many have completed.
             timeout: then what has ended is returned, and the rest is `missing`.
 
         Raises:
             JoinFailed: fewer than `join` can complete.
-            UsageError: an argument is out of its bounds, goes beyond this object, or cannot be recorded, or this object
-                stands DELEGATION_DEPTH_MAX deep; nothing was made.
+            UsageError: an argument is out of its bounds, goes beyond this object, or cannot be recorded, the rights
+                of all children are more than this object has left, or it stands DELEGATION_DEPTH_MAX deep; nothing
+                was made.
         """
         if isinstance(intent, str):
-            intent = [Child(intent, arguments, slot, needs, lifetime, result)]
+            intent = [Child(intent, arguments, slot, needs, lifetime, result, rights or {})]
         children = tuple(intent)
         births = self._births(children)
         wanted = _wanted(join, len(births))
         ledger = self._ledger
-        asked = spell_asked([(item.slot, item.intent, item.fingerprint, item.needs) for item in births])
+        asked = spell_asked([(item.slot, item.intent, item.fingerprint, item.needs, item.rights) for item in births])
         if len(asked) > RESULT_BYTES_MAX:
-            raise UsageError(f"delegate: intents and needs take {len(asked)} bytes, at most {RESULT_BYTES_MAX}")
+            raise UsageError(f"delegate: intents, needs and rights take {len(asked)} bytes, at most {RESULT_BYTES_MAX}")
         path = ledger.path_for("delegate")
+        made = Delegated(path, births)
+
+        def read(world: World) -> bytes:
+            missing = world.missing_rights([*ledger.delegated(), made]) if any(item.rights for item in births) else ""
+            return encode_value(missing) if missing else asked
+
         recorded = ledger.learn(
-            path, f"delegate {len(births)} children", lambda world: asked, lambda path, value: Delegated(path, births)
-        )
+            path, f"delegate {len(births)} children", read,
+            lambda path, value: made if value == asked else Learned(path, value),
+        )  # fmt: skip
+        refusal = decode_value(recorded)
+        if isinstance(refusal, str):
+            raise UsageError(f"delegate: {refusal}; no child was made")
         if recorded != asked:
             raise ledger.differ(f"delegated at {path}: {decode_value(recorded)}", f"{decode_value(asked)}")
         ledger.children += len(births)
@@ -200,7 +217,8 @@ class DelegateCalls(Waiting):
         name = checked_name(child.intent, "an intent's name")
         arguments = encode_payload(child.arguments, f"the arguments of {name!r}", ARGUMENTS_BYTES_MAX)
         needs = checked_needs(child.needs)
-        return Birth(slot, name, arguments, fingerprint_of(name, arguments), needs, lifetime_ms)
+        rights = checked_rights(child.rights)
+        return Birth(slot, name, arguments, fingerprint_of(name, arguments), needs, lifetime_ms, rights)
 
 
 def _wanted(join: Join, children: int) -> int | None:

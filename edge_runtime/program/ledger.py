@@ -21,6 +21,7 @@ from .calls import (
     Again,
     ChildWait,
     ConditionWait,
+    Delegated,
     Ended,
     InputWait,
     Learned,
@@ -319,6 +320,10 @@ class Ledger:
             return ()  # as nearly always: it is asked several times a turn
         self._drop_abandoned_waits()
         return tuple(pending.asked for pending in self._pending.values() if isinstance(pending.asked, kind))
+
+    def delegated(self) -> list[Delegated]:
+        """Return what children are to be recorded."""
+        return [made for made in self._made if isinstance(made, Delegated)]
 
     def take_made(self) -> list[Made]:
         """Return what is to be recorded, in order, and forget it."""

@@ -61,3 +61,46 @@ def test_left_and_spent_and_frozen_stay_what_was_granted_on_every_branch_and_ove
         for name, amount in spent[key[:16]]:
             total[name] += amount
     assert all(total[name] <= dict(granted).get(name, 0) for name in NAMES)
+
+
+families = st.lists(
+    st.tuples(st.sampled_from(("spend", "delegate", "delegate", "hand", "claim")), st.integers(0, 9), amounts), max_size=30
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(amounts, families)
+def test_rights_that_move_to_children_are_made_nowhere_in_the_whole_family(
+    granted: Amounts, made: list[tuple[str, int, Amounts]]
+) -> None:
+    """Property P10; behaviour 10.3. Any branch of any member may delegate; what it gave is gone from it for good."""
+    members, spent = [Rights.begin(granted)], dict[str, int]()
+    for number, (what, at, asked) in enumerate(made):
+        rights = members[at % len(members)]
+        before = dict(rights.left)
+        match what:
+            case "spend" if not rights.why_not(asked):
+                rights.spend(attempted_body(number, asked))
+                for name, amount in asked:
+                    spent[name] = spent.get(name, 0) + amount
+            case "delegate":
+                had = rights.why_not(asked) == ""
+                assert rights.delegate(asked) == had, "all of it or nothing"
+                if had:
+                    members.append(Rights.begin(asked))
+                else:
+                    assert rights.left == before
+            case "hand":
+                rights.offer(asked)
+                taken = deepcopy(rights)
+                rights.claim()
+                taken.accept()
+                members.append(taken)
+            case "claim":
+                members.append(deepcopy(rights))
+                members[-1].claim()
+        for member in members:
+            parts = (member.left, member.spent, member.offered, member.frozen, member.delegated)
+            for name, amount in member.granted.items():
+                assert sum(part.get(name, 0) for part in parts) == amount
+    assert all(amount <= dict(granted).get(name, 0) for name, amount in spent.items())

@@ -74,7 +74,7 @@ class GatedWorld(RandomWorld):
                 live = device.node.parts.spool.find(bytes.fromhex(reference))
                 assert live is not None
                 for row in live.state.content.rights.rows():
-                    parts = [int(row[what]) for what in ("left", "spent", "offered", "frozen")]
+                    parts = [int(row[what]) for what in ("left", "spent", "offered", "frozen", "delegated")]
                     assert sum(parts) == row["granted"] and min(parts) >= 0
 
 

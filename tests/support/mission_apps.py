@@ -105,7 +105,9 @@ def make_drone(fakes: Actuators, device: str) -> App:
         """Take a photograph at its moment; say whether it was taken."""
         needs = ("camera", "mavlink")
         try:
-            await ctx.run("photograph", photograph, cell, needs=needs, not_after=due_s + 5)
+            await ctx.run(
+                "photograph", photograph, cell, needs=needs, not_after=due_s + 5, effect="bounded", rights={"photographs": 1}
+            )
         except StepFailed:
             return False
         return True
@@ -113,7 +115,8 @@ def make_drone(fakes: Actuators, device: str) -> App:
     async def hand_over(ctx: Context, cells: list[str]) -> dict[int, Any]:
         """Ask whoever comes near with a camera to take the cells that are left."""
         await ctx.until("peer(camera)")
-        return (await ctx.delegate("survey.rest", cells, needs=("camera",), timeout=3_600)).values
+        rights = {"photographs": len(cells)}
+        return (await ctx.delegate("survey.rest", cells, needs=("camera",), timeout=3_600, rights=rights)).values
 
     @app.intent("survey", degrades={"cells": "subset"})
     async def survey(ctx: Context, cells: list[str]) -> dict[str, Any]:
@@ -145,7 +148,9 @@ def make_drone(fakes: Actuators, device: str) -> App:
         await ctx.run("take off", fly, "up", 0, needs=("camera", "mavlink"))
         for cell in cells:
             await asyncio.sleep(period_s)
-            await ctx.run("photograph", photograph, cell, needs=("camera", "mavlink"))
+            await ctx.run(
+                "photograph", photograph, cell, needs=("camera", "mavlink"), effect="bounded", rights={"photographs": 1}
+            )
         return cells
 
     @app.advisor("way")

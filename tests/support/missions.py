@@ -293,8 +293,8 @@ class Mission(Theatre):
     def _tell_rights(self, device: Device, names: Sequence[str]) -> None:
         total: Counter[str] = Counter()
         for name in names:
-            for row in device.show(name)["rights"]:
-                amounts = {word: row[word] for word in ("granted", "left", "spent", "offered", "frozen")}
+            for row in device.show(self.children.get(name, name))["rights"]:
+                amounts = {word: row[word] for word in ("granted", "left", "spent", "offered", "frozen", "delegated")}
                 told = ", ".join(f"{amount} {word}" for word, amount in amounts.items() if amount)
                 self.extra.append(f"{device.name} {name} {row['name']}: {told}")
                 total.update(amounts)

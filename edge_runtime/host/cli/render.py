@@ -96,7 +96,8 @@ def _family_lines(value: dict[str, Any]) -> list[str]:
 
 
 def _right_line(row: dict[str, Any]) -> str:
-    words = ", ".join(f"{row[what]} {what}" for what in ("left", "spent", "offered", "frozen") if row[what])
+    whats = ("left", "spent", "delegated", "offered", "frozen")
+    words = ", ".join(f"{row[what]} {what}" for what in whats if row[what])
     return f"  rights {row['name']}: {words} of {row['granted']}"
 
 

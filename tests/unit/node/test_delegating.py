@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from edge_runtime import App, Child, Context, Joined, JoinFailed, TerminalError, UsageError, current_attempt
+from edge_runtime import App, Child, Context, Joined, JoinFailed, StepFailed, TerminalError, UsageError, current_attempt
 from edge_runtime.base.limits import DELEGATION_DEPTH_MAX, FANOUT_MAX
 from edge_runtime.base.units import DAY_MS, HOUR_MS, MINUTE_MS
 from edge_runtime.node import commands as c
@@ -72,6 +72,27 @@ def make_app() -> App:
     async def mixed(ctx: Context) -> Any:
         children = [Child("shoot", "near"), Child("shoot", "far", needs=["camera"])]
         return told(await ctx.delegate(children, timeout=600))
+
+    @app.intent("spend")
+    async def spend(ctx: Context, amounts: list[int]) -> list[str]:
+        told = []
+        for amount in amounts:
+            try:
+                told.append(await ctx.run("give", work, str(amount), effect="bounded", rights={"kits": amount}))
+            except StepFailed as error:
+                told.append(str(error))
+        return told
+
+    @app.intent("share")
+    async def share(ctx: Context, kits: list[int], own: int = 0, needs: Any = ()) -> Any:
+        if own:
+            await ctx.run("give", work, str(own), effect="bounded", rights={"kits": own})
+        try:
+            children = [Child("spend", {"amounts": [amount, 1]}, needs=needs, rights={"kits": amount}) for amount in kits]
+            return told(await ctx.delegate(children, timeout=3_600))
+        except UsageError as error:
+            await ctx.promise("refused")
+            return str(error)
 
     @app.intent("later")
     async def later(ctx: Context) -> Any:
@@ -415,7 +436,7 @@ def test_what_goes_beyond_a_bound_is_refused_where_it_is_made(
     assert shown["end"] == "failed" and why in shown["error"] and bench.objects() == 1
 
 
-def forge(bench: Bench, change: dict[str, Any]) -> str:
+def forge(bench: Bench, change: dict[str, Any], slot_rights: tuple[tuple[str, int], ...] = ()) -> str:
     """Store a parent on the base that names one child, that child with some fields changed, and return its id."""
     node, made = bench.base.node, []
     holders = tuple(device.key.public for device in bench.world.devices.values())
@@ -429,7 +450,8 @@ def forge(bench: Bench, change: dict[str, Any]) -> str:
         clear = replace(above, **{key: value for key, value in change.items() if hasattr(above, key)})
         sealed = replace(sealed, **{key: value for key, value in change.items() if hasattr(sealed, key)})
         child = node.parts.pen.begin(clear, sealed)
-        slot = ChildSlot(0, child.object, "shoot", fingerprint_of("shoot", encode_value("a")), ("camera",), HOUR_MS)
+        fingerprint = fingerprint_of("shoot", encode_value("a"))
+        slot = ChildSlot(0, child.object, "shoot", fingerprint, ("camera",), HOUR_MS, slot_rights)
         parent.made.append(make(Kind.DELEGATED, b.Empty(), DelegatedSealed(path, (slot,))))
         node.parts.pen.write_turn(parent, 1_000)
         for live in (parent, child):
@@ -561,3 +583,62 @@ def test_the_derived_rows_of_a_family_are_rebuilt(bench: Bench) -> None:
     with bench.base.store.transaction():
         bench.base.node.rebuild()
     assert bench.base.store.run("SELECT * FROM families ORDER BY 1, 2").fetchall() == before
+
+
+# --- Rights ------------------------------------------------------------------------------------------------------------
+
+
+def kits(device: Device, reference: str) -> dict[str, int]:
+    (row,) = device.show(reference)["rights"]
+    return {word: row[word] for word in row if word != "name" and row[word]}
+
+
+def test_rights_move_to_children_in_the_commit_that_makes_them_and_never_come_back() -> None:
+    """Behaviours: 10.3, 15.8: moved, not copied; a child spends its own and no more."""
+    bench = Bench("base")
+    bench.base.submit("share", {"kits": [3, 2], "own": 4}, name="p", rights={"kits": 10})
+    bench.world.run(seconds=5)
+    shown = bench.base.show("p")
+    assert shown["result"]["values"] == {
+        "0": ["picture of 3", "refused: rights: 1 kits asked, 0 left"],
+        "1": ["picture of 2", "refused: rights: 1 kits asked, 0 left"],
+    }
+    assert kits(bench.base, "p") == {"granted": 10, "left": 1, "spent": 4, "delegated": 5}
+    for child, amount in zip(shown["children"], (3, 2), strict=True):
+        assert kits(bench.base, child["object"]) == {"granted": amount, "spent": amount}
+        assert bench.base.show(child["object"])["parent"]["broken"] is None
+
+
+@pytest.mark.parametrize(("shares", "own"), [([6, 5], 0), ([5, 4], 2), ([11], 0)])
+def test_more_rights_than_are_left_are_refused_and_nothing_is_made(shares: list[int], own: int) -> None:
+    """Behaviour: 10.3: the sum of all counts; the refusal is recorded, so that a replay meets the same."""
+    bench = Bench("base")
+    bench.base.submit("share", {"kits": shares, "own": own}, name="p", rights={"kits": 10})
+    bench.world.run(seconds=5)
+    bench.world.crash("base")
+    bench.base.signal("p", "refused")
+    bench.world.run(seconds=5)
+    assert bench.base.show("p")["result"] == f"delegate: rights: {sum(shares)} kits asked, {10 - own} left; no child was made"
+    assert bench.objects() == 1 and kits(bench.base, "p").get("left") == 10 - own
+
+
+def test_a_childs_rights_go_with_it_to_another_device() -> None:
+    """Behaviours: 10.3, 19.1 at 400 s."""
+    bench = Bench("base", DevicePlan("drone", has=("camera",)))
+    bench.base.submit("share", {"kits": [7], "needs": ["camera"]}, name="p", rights={"kits": 24})
+    bench.world.link("base", "drone", up=True)
+    bench.world.run(minutes=1)
+    shown = bench.base.show("p")
+    child = shown["children"][0]["object"]
+    assert bench.base.show(child)["custodian_name"] == "drone"
+    assert kits(bench.base, child) == {"granted": 7, "spent": 7} and kits(bench.base, "p") == {
+        "granted": 24, "left": 17, "delegated": 7,
+    }  # fmt: skip
+
+
+def test_a_parent_that_gives_more_than_it_has_gives_nothing() -> None:
+    """Behaviours: 10.2, 10.3: a custodian that forges `delegated` makes no right; the child is denied by the field."""
+    bench = Bench("base", "drone")
+    child = forge(bench, {"lifetime_ms": HOUR_MS, "rights": (("kits", 3),)}, slot_rights=(("kits", 3),))
+    assert bench.base.show(child)["end"] is None
+    assert bench.base.show(child)["reason"] == "denied: delegation: rights beyond its parent's"

@@ -40,7 +40,7 @@ def test_a_delegation_is_remembered_by_its_path_and_read_at_replay_as_what_was_a
     delegated = make(Kind.DELEGATED, b.Empty(), DelegatedSealed(PATH, (slot(0), slot(7))))
     state.add(entry_on(state.history, ONE, delegated, age_ms=5), MEMBER)
     assert state.content.children == {PATH: Delegation((slot(0), slot(7)), 5, ONE.public)}
-    asked = spell_asked([(0, "shoot", b"f" * 16, ("camera",)), (7, "shoot", b"f" * 16, ("camera",))])
+    asked = spell_asked([(0, "shoot", b"f" * 16, ("camera",), ()), (7, "shoot", b"f" * 16, ("camera",), ())])
     assert state.content.script.learned == {PATH: asked}
 
 

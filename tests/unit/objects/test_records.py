@@ -40,7 +40,7 @@ SAMPLES = [
     make(Kind.REFINED, b.Empty(), b.RefinedSealed("p", b"b" * 16, b"a" * 16, b"\x80", "battery")),
     make(
         Kind.DELEGATED, b.Empty(),
-        DelegatedSealed("p", (ChildSlot(0, b"c" * 32, "shoot", b"f" * 16, ("camera",), 60_000),)),
+        DelegatedSealed("p", (ChildSlot(0, b"c" * 32, "shoot", b"f" * 16, ("camera",), 60_000, (("kits", 3),)),)),
     ),
     make(Kind.DENIED, b.Empty(), b.DeniedSealed("p", True, "rule", b"h" * 16, "peer")),
     make(Kind.POLLED, b.Empty(), b.PolledSealed("p", "disk", 2, b"", b"c", 1, 2, 3, b"", 4, 5, False, "gone")),

@@ -246,8 +246,6 @@ STORE_BYTES_MAX = 1 << 50
 # Of the limit, held back for what runs: at most what one object may take.
 STORE_RESERVE_PERCENT = 10
 STORE_RESERVE_BYTES_MAX = OBJECT_BYTES_MAX
-# Once the spool is over its limit it is emptied so much further: one search for what goes next serves many arrivals.
-STORE_SLACK_PERCENT = 2
 ENDED_KEPT_MS_DEFAULT = 7 * DAY_MS
 ENDED_KEPT_MS_MAX = LIFETIME_MS_MAX
 ENDED_PERCENT_DEFAULT = 20  # of the limit, for objects that have ended; beyond it the oldest go sooner

@@ -26,7 +26,7 @@ from msgspec import Struct
 from ..base.errors import Exit, UsageError
 from ..base.limits import (
     CARRIED_PERCENT_DEFAULT, ENDED_KEPT_MS_DEFAULT, ENDED_PERCENT_DEFAULT, EVICTIONS_PER_EVENT_MAX, STORE_BYTES_DEFAULT,
-    STORE_RESERVE_BYTES_MAX, STORE_RESERVE_PERCENT, STORE_SLACK_PERCENT, SWEEP_MS, VACUUM_IDLE_MS, VACUUM_PAGES_KEPT,
+    STORE_RESERVE_BYTES_MAX, STORE_RESERVE_PERCENT, SWEEP_MS, VACUUM_IDLE_MS, VACUUM_PAGES_KEPT,
     VACUUM_PAGES_MAX, VACUUM_PERIOD_MS,
 )  # fmt: skip
 from .agenda import Agenda
@@ -67,7 +67,6 @@ class Eviction:
         self.terms = terms
         self.tombstones = Tombstones(store, spool)
         self._is_full = False
-        self._is_emptying = False  # it was beyond its limit, and is emptied until there is some slack
         self._has_more = False  # to let go than one event may
         self._is_pressed = True  # terms changed, or the process began: look without being asked
         self._next_sweep_ms = spool.timeline.life_ms
@@ -86,9 +85,10 @@ class Eviction:
         pages, free, size = self._pages()
         return (pages - free) * size
 
-    def _is_over(self, slack_percent: int = 0) -> bool:
+    def _is_over(self) -> bool:
+        # Nothing is let go beyond that: emptied further, a device would part with what is dearer than what comes next.
         limit = self.terms.max_bytes
-        return bool(limit) and self.used_bytes() > limit - self.terms.reserve_bytes - limit * slack_percent // 100
+        return bool(limit) and self.used_bytes() > limit - self.terms.reserve_bytes
 
     def _is_share_over(self, kind: Kind) -> bool:
         percent = {Kind.CARRIED: self.terms.carried_percent, Kind.ENDED: self.terms.ended_percent}[kind]
@@ -147,17 +147,12 @@ class Eviction:
 
     def _let_go(self, is_sweep: bool, notes: list[Note]) -> bool:
         """Bury what is to go; return whether there may be more of it than one event takes."""
-        self._is_emptying = self._is_over(STORE_SLACK_PERCENT if self._is_emptying else 0)
-
-        def still_over() -> bool:
-            return self._is_emptying and self._is_over(STORE_SLACK_PERCENT)
-
         for why, rows, is_needed in (
-            ("past its lifetime", self._expired, still_over),
-            ("ended, past its retention", self._past_retention, lambda: is_sweep or still_over()),
+            ("past its lifetime", self._expired, self._is_over),
+            ("ended, past its retention", self._past_retention, lambda: is_sweep or self._is_over()),
             ("ended, beyond its share", self._ended, lambda: self._is_share_over(Kind.ENDED)),
             ("carried, beyond its share", self._carried, lambda: self._is_share_over(Kind.CARRIED)),
-            ("carried, for room", self._carried, still_over),
+            ("carried, for room", self._carried, self._is_over),
         ):
             if not self._bury_while(is_needed, rows, why, notes):
                 return True

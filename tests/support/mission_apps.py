@@ -214,6 +214,11 @@ def make_space(fakes: Actuators, device: str) -> App:
             task.cancel()
         return {"driven": done}
 
+    @app.intent("picture")
+    async def picture(ctx: Context) -> str:
+        await ctx.run("expose", lambda: "pixel" * 2_000)
+        return str(await ctx.promise("archived", 400 * 3_600, default="kept"))
+
     @app.advisor("science")
     def advise(view: AdvisorView) -> Advice | None:
         return Advice("drill", 800) if device == "rover" else None

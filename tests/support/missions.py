@@ -16,6 +16,7 @@ Nothing is told but what a scene asks for; beside the words of `tests.support.pl
     tried                                          tries of steps since it was asked: device, step, when
     did [STEP …]                                   effects of fakes: device, step, how often
     arrived A                                      objects that came to A since it was asked, in order
+    room A                                         what A holds, and what it let go for room
     published A OBJECT NAME | dropped A OBJECT     what a body shows; what was refined away
     units A OBJECT | claims A OBJECT B             how many units are done and claimed, as A knows; what B left undone
     disputed A OBJECT                              what was said, and by which teams, of units whose results differ
@@ -54,7 +55,7 @@ from tests.support.plays import UNITS_MS, Theatre, duration_ms
 
 DEATH_CHANCE = 0.02  # of a process, at each of its commits
 ASKED_FOR = (
-    "records", "arrived", "published", "dropped", "units", "disputed", "claims", "signed", "children", "rights",
+    "records", "arrived", "room", "published", "dropped", "units", "disputed", "claims", "signed", "children", "rights",
 )  # fmt: skip
 PATH = re.compile(r"\d+/[^ ]*/[^/]+:\d+")
 # Of the body of a record, what a mission tells.
@@ -277,6 +278,13 @@ class Mission(Theatre):
                 new = [self.names.get(bytes(row[0]), "?") for row in rows[self.came.get(device.name, 0) :]]
                 self.came[device.name] = len(rows)
                 self.extra.append(f"{device.name} got {', '.join(new) or 'nothing'}")
+            case "room", []:
+                held = [row[0] for row in device.store.run("SELECT name FROM shelf ORDER BY object")]
+                went = [
+                    self.names.get(bytes(row[0]), "?")
+                    for row in device.store.run("SELECT id FROM tombstones WHERE is_gone = 1 ORDER BY row")
+                ]
+                self.extra.append(f"{device.name} holds {', '.join(held)}; let go {', '.join(went) or 'nothing'}")
             case "children", [name]:
                 for child in device.show(name)["children"]:
                     self._tell_child(device, name, child)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...base.units import format_duration
+from .disk_use import render_disk_use
 
 # Names, reasons and results come from other devices too: what would steer a terminal is shown, never sent. C0 and C1
 # but tab and line feed, and the marks that turn the direction of text. Source: ECMA-48; Unicode UAX 9, section 2.
@@ -194,8 +195,8 @@ def _render_status(value: dict[str, Any]) -> str:
     lines.append("  fleets: " + ", ".join(fleet["name"] for fleet in value["fleets"]))
     lines.append("  objects: " + ", ".join(f"{count} {name}" for name, count in objects.items()))
     lines.extend(f"    {row['objects']} dormant: {row['reason']}" for row in value["dormant_by_reason"][:5])
-    lines.append(f"  contacts now: {value['contacts']}; bytes own {value['bytes']['own']}, "
-                 f"carried {value['bytes']['carried']}")  # fmt: skip
+    lines.append(f"  contacts now: {value['contacts']}")
+    lines.extend(render_disk_use(value["bytes"], value["carried_for"]))
     if not value["storage"]["takes_in"]:
         lines.append(f"  TAKES IN NOTHING MORE: {value['storage']['reason']}")
     if value["refused"]:

@@ -104,8 +104,9 @@ def _of_host(readings: Readings) -> Iterator[Metric]:
 
 def _of_node(status: Mapping[str, Any]) -> Iterator[Metric]:
     yield _labelled(GaugeMetricFamily, "objects", "Objects held here, by status.", "status", status["objects"])
-    sizes = {name: status["bytes"][name] for name in ("own", "carried")}
-    yield _labelled(GaugeMetricFamily, "objects_size_bytes", "Bytes of objects, own or carried.", "ownership", sizes)
+    sizes = {name: status["bytes"][name] for name in ("own", "carried", "ended", "tombstones")}
+    what = "Bytes of objects and of what is left of them."
+    yield _labelled(GaugeMetricFamily, "objects_size_bytes", what, "ownership", sizes)
     yield _gauge("contacts", "Contacts with peers now.", status["contacts"])
     yield _gauge("revoked_devices", "Devices whose grants are known to be withdrawn.", status["revoked"])
     yield _gauge("radio_on", "1 if this device may transmit.", status["radio"] == "on")

@@ -62,10 +62,14 @@ SLOTS = {
     "name": "water", "intent": "sample", "next_in_ms": 61_000, "waits_for_clock": False, "slots": 3, "missed": 1,
     "object": OBJECT, "made_ms_ago": 5, "error": None,
 }  # fmt: skip
+SIZES = {
+    "own": 10, "carried": 20, "ended": 0, "tombstones": 300, "blobs": 0, "used": 180_000, "limit": 1_000_000_000,
+    "free": 999_820_000, "reserve": 16_777_216, "file": 200_000,
+}  # fmt: skip
 STATUS: dict[str, Any] = {
     "device": DEVICE, "name": "base", "radio": "off", "held": True, "fleets": [{"name": "field", "fleet": OBJECT}],
     "objects": {"awake": 0, "dormant": 5, "attempting": 0, "ended": 1}, "contacts": 0, "refused": {"signature": 2},
-    "dormant_by_reason": [{"reason": "no camera", "objects": 5}], "bytes": {"own": 10, "carried": 20},
+    "dormant_by_reason": [{"reason": "no camera", "objects": 5}], "bytes": SIZES, "carried_for": [{"device": DEVICE, "name": "drone", "objects": 2, "bytes": 20}],
     "storage": {"takes_in": True, "reason": None},
 }  # fmt: skip
 CAPSULE = {"object": OBJECT, "entries": 3, "verified": "full", "head": ["ef" * 32], "file": "a.capsule"}

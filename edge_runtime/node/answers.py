@@ -40,6 +40,7 @@ class Answers:
         """All about one object."""
         state, content, history = live.state, live.state.content, live.state.history
         view, finish, dormancy = history.view, content.finish, content.dormancy
+        told = finish or self.parts.eviction.tombstones.staged_end(live)
         age_ms = self.parts.spool.age_ms(live)
         shelf = self.parts.store.run(
             "SELECT status, reason, due_ms FROM shelf WHERE object = ?", (live.row,)
@@ -52,8 +53,8 @@ class Answers:
             "intent": content.intent,
             "status": shelf[0],
             "end": self._end_of(live),
-            "result": None if finish is None or not finish.value else readable(finish.value),
-            "error": None if finish is None or not finish.error else finish.error,
+            "result": None if told is None or not told.value else readable(told.value),
+            "error": None if told is None or not told.error else told.error,
             "published": {name: readable(value) for name, value in sorted(content.published.items())},
             "custodian": view.holder.hex(),
             "custodian_name": self.parts.adverts.name_of(view.holder),

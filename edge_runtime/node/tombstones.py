@@ -18,11 +18,11 @@ from msgspec import Struct
 from ..base.errors import PeerError
 from ..base.limits import EVICTIONS_PER_EVENT_MAX, TOMBSTONE_BYTES, TOMBSTONE_MARGIN_MS
 from ..base.moment import Trust
-from ..objects.bodies import CreatedClear, TerminatedClear
+from ..objects.bodies import CreatedClear, TerminatedClear, TerminatedSealed
 from ..objects.entries import Entry, reopen
 from ..objects.grants import may_append
 from ..objects.kinds import Kind
-from ..objects.records import read_clear
+from ..objects.records import read_clear, read_sealed
 from .messages import Ended, Gone, Head
 from .spool import Live, Spool
 from .store import Store
@@ -61,6 +61,12 @@ class Tombstones:
             return None
         row, known_id, heads, ended, terminated, why, is_gone = found
         return Tombstone(row, bytes(known_id), bytes(heads), ended, bytes(terminated), why, bool(is_gone))
+
+    def staged_end(self, live: Live) -> TerminatedSealed | None:
+        """Return the result with which an object ended elsewhere; None where no word of it is here, or readable."""
+        found = self.find(live.object) if live.staged else None
+        sealed = None if found is None else read_sealed(reopen(found.terminated).records[-1])
+        return sealed if isinstance(sealed, TerminatedSealed) else None
 
     def find_name(self, name: str) -> Tombstone | None:
         """Return what is left of an object that this device made under a name."""

@@ -16,7 +16,7 @@ from edge_runtime.testing import Device
 from tests.support.world_random import RandomWorld
 
 SEEDS_DEFAULT = 6
-TERMS = StoreTerms(max_bytes=260 * KIB, ended_percent=10, carried_percent=10)
+TERMS = StoreTerms(max_bytes=260 * KIB, ended_percent=2, carried_percent=2)
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("EDGE_SEEDS", SEEDS_DEFAULT))))

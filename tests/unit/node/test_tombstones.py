@@ -64,7 +64,7 @@ def test_a_live_copy_that_comes_back_is_neither_taken_nor_spread_nor_run() -> No
         effect for effect in turn.effects if isinstance(effect, StartStep)))  # fmt: skip
     drone.signal("it", "go")
     world.run(days=1)
-    assert started == [] and drone.show("it")["result"] is None, "nothing begins any more"
+    assert started == [] and drone.show("it")["result"] == 1_024, "nothing begins any more; the end tells its result"
     meet(world, "drone", "third")
     assert world.device("third").show("it")["end"] == "completed", "the word of its end goes with it"
     checks.at_rest()
@@ -153,7 +153,7 @@ def test_the_history_up_to_an_end_told_ahead_takes_its_place() -> None:
     with drone.store.transaction():
         assert drone.node.parts.eviction.tombstones.stage(copy, tip)
         drone.node.turner.go_on(copy)
-    assert drone.show("it")["end"] == "completed" and drone.show("it")["result"] is None
+    assert drone.show("it")["end"] == "completed" and drone.show("it")["status"] == "ended"
     meet(world, "base", "drone")
     assert drone.show("it")["result"] == 1_024
     assert drone.store.run("SELECT count(*) FROM tombstones").fetchone() == (0,)

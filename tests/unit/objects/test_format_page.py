@@ -28,7 +28,7 @@ from tests.support.histories import fold, random_history
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "format.md").read_text()
 WORDS = " ".join(PAGE.split())
-MESSAGES = (m.Hello, m.Adverts, m.Heads, m.Want, m.Entries, m.Refuse, m.Denied, m.Revocations, m.Met)
+MESSAGES = (m.Hello, m.Adverts, m.Heads, m.Want, m.Entries, m.Refuse, m.Denied, m.Revocations, m.Gone, m.Ended, m.Met)
 
 
 def extent(least: int | None, most: int | None) -> str:

@@ -7,7 +7,8 @@
 #   sh deploy/install.sh --uninstall --purge [--yes]   remove those too: keys and all objects that live only here
 #
 #   --wheelhouse DIR   no network: take all packages from DIR (deploy/wheelhouse.sh makes it; its own install.sh knows)
-#   --extras LIST      such as mqtt,mavlink: bridges and what else is optional
+#   --extras LIST      such as mqtt,mavlink: bridges and what else is optional; without it those of the wheelhouse
+#                      or of the last time, else web (the status page)
 #   --device PATH      let this device node in, such as /dev/video0; may be repeated
 #   --group GROUP      its group, such as video; may be repeated
 #   --operator USER    this user may use the control socket; may be repeated
@@ -16,7 +17,8 @@
 #   --force            make the virtual environment anew even if the same is installed
 #
 # Environment: EDGE_SOURCE (what to install: a folder with pyproject.toml, a wheel, or a requirement such as
-# edge-runtime==0.1.0), PYTHON (3.11 or newer; /usr/bin/python3).
+# edge-runtime==0.1.0), PYTHON (3.11 or newer; /usr/bin/python3). What your apps import besides stands in
+# /etc/edge-runtime/requirements.txt, one package a line, and is installed with each version.
 #
 # An upgrade makes a second virtual environment while the old daemon works on, switches by one rename, restarts, and goes
 # back if the new daemon does not become ready. Exit codes: 0 done, 1 failed, 2 wrong use.
@@ -40,7 +42,7 @@ misuse() { printf '%s\n' "install.sh: $*" >&2; exit 2; }
 # --- What is asked for --------------------------------------------------------------------------------------------------
 
 action=install_or_upgrade is_purge=no is_yes=no is_start=yes is_forced=no
-wheelhouse='' extras='' join='' devices='' groups='' operators=''
+wheelhouse='' extras='' is_extras_given=no join='' devices='' groups='' operators=''
 
 read_options() {
     while [ $# -gt 0 ]; do
@@ -51,7 +53,7 @@ read_options() {
         esac
         case $1 in
             --wheelhouse) wheelhouse=$2; shift ;;
-            --extras) extras=$2; shift ;;
+            --extras) extras=$2 is_extras_given=yes; shift ;;
             --device) devices="$devices $(checked_device "$2")" || exit 2; shift ;;
             --group) groups="$groups $(checked_group "$2")" || exit 2; shift ;;
             --operator) operators="$operators $(checked_user "$2")" || exit 2; shift ;;
@@ -62,7 +64,7 @@ read_options() {
             --uninstall) action=uninstall ;;
             --purge) is_purge=yes ;;
             --yes) is_yes=yes ;;
-            -h | --help) sed -n '2,24s/^# \{0,1\}//p' "$0"; exit 0 ;;
+            -h | --help) sed -n '2,26s/^# \{0,1\}//p' "$0"; exit 0 ;;
             *) misuse "$1 is no option; see sh $0 --help" ;;
         esac
         shift
@@ -159,7 +161,10 @@ find_source() {
             ;;
         *==*) fingerprint=$source$fingerprint ;;
     esac
-    [ -z "$fingerprint" ] || fingerprint="$(printf '%s' "$fingerprint" | cksum) [$extras] $("$python" --version 2>&1)"
+    requirements=$CONFIG/requirements.txt
+    [ -e $requirements ] || requirements=
+    [ $is_extras_given = yes ] || extras=$(cat "$wheelhouse/edge-extras" 2>/dev/null || cat $HOME_DIR/current/edge-extras 2>/dev/null) || extras=web
+    [ -z "$fingerprint" ] || fingerprint="$(printf '%s' "$fingerprint" | cat - ${requirements:-/dev/null} | cksum) [$extras] $("$python" --version 2>&1)"
 }
 
 # The extras stand between a requirement's name and its version.
@@ -183,6 +188,13 @@ point() {
     mv -T "$HOME_DIR/.$1.new" "$HOME_DIR/$1"
 }
 
+find_pip() {
+    bundled=$("$python" -c 'import ensurepip, os; print(os.path.dirname(ensurepip.__file__))')/_bundled
+    for wheel in /usr/share/python-wheels/pip-*.whl "$bundled"/pip-*.whl; do
+        if [ -e "$wheel" ]; then printf '%s\n' "$wheel"; return; fi
+    done
+}
+
 make_version() {
     # Numbers only grow, so that a name never means two things; what a broken run left behind is removed.
     number=1
@@ -194,16 +206,20 @@ make_version() {
     made=$HOME_DIR/versions/$number
     say "making $made with $("$python" --version 2>&1)"
     mkdir -p $HOME_DIR/versions
-    "$python" -m venv "$made" || { rm -rf "$made"; stop "$python makes no virtual environment"; }
+    # pip works from the wheel that Python brings with it: half of the time and half of the card.
+    pip=$(find_pip)
+    "$python" -m venv ${pip:+--without-pip} "$made" || { rm -rf "$made"; stop "$python makes no virtual environment"; }
     say "installing $source${extras:+ with $extras}${wheelhouse:+ from $wheelhouse, without network}"
     set -- --quiet --disable-pip-version-check --no-input
     [ -z "$wheelhouse" ] || set -- "$@" --no-index --find-links "$wheelhouse"
-    if ! "$made/bin/python" -m pip install "$@" "$(with_extras "$source")" </dev/null; then
+    [ -z "$requirements" ] || set -- "$@" --requirement "$requirements"
+    if ! PYTHONPATH=$pip "$made/bin/python" -m pip install "$@" "$(with_extras "$source")" </dev/null; then
         rm -rf "$made"
         stop "packages are missing (see above). What was installed before is untouched. ${wheelhouse:+Make the wheelhouse for this machine: --arch $(uname -m) --python $("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])').}"
     fi
     [ -e "$(files_of "$made")/$UNIT" ] || { rm -rf "$made"; stop "$source has no unit file inside: it is not a version that this script knows"; }
     printf '%s' "$fingerprint" >"$made/edge-source"
+    printf '%s' "$extras" >"$made/edge-extras"
 }
 
 # A configuration that the new version does not understand must not stop a daemon that works.
@@ -355,14 +371,20 @@ install_or_upgrade() {
 # Switch to version $1; on failure back to $2, if there is one.
 switch_to() {
     put_unit "$1"
-    systemctl --quiet enable $UNIT
+    # A unit that its owner has disabled stays so.
+    if [ -z "$2" ]; then
+        systemctl --quiet enable $UNIT
+    elif is_booted && ! systemctl --quiet is-enabled $UNIT && ! is_running; then
+        say "the unit is disabled and stopped, and stays so. Next: systemctl enable --now $UNIT"
+        is_start=no
+    fi
     if ! is_booted; then
         activate "$1" "$2"
         say "systemd does not run here: the daemon starts at the next boot"
     elif [ $is_start = no ]; then
         activate "$1" "$2"
         systemctl daemon-reload
-        say "not started, as asked. Next: systemctl restart $UNIT"
+        say "not started. Next: systemctl restart $UNIT"
     elif [ "$1" = "$2" ] && [ "$is_changed" = no ] && systemctl --quiet is-active $UNIT; then
         say "the daemon runs and nothing has changed"
     else

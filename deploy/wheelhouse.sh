@@ -5,13 +5,13 @@
 #
 #   --arch ARCH        of the board: aarch64 (the default), x86_64
 #   --python VERSION   of the board, such as 3.13; may be repeated (default 3.11 and 3.13: Debian 12 and 13)
-#   --extras LIST      such as mqtt,mavlink: what install.sh --extras is to find there
+#   --extras LIST      such as web,mqtt: what install.sh puts on the board from there (default web: the status page)
 #
 # Environment: EDGE_SOURCE (the project: a folder, or a wheel), PYTHON (3.11 or newer, with pip; else the first found).
 # Boards of 32 bits are not served: PyNaCl and cbor2 have no wheels for them, so that they need network and a compiler.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-arch=aarch64 versions='' extras='' folder=''
+arch=aarch64 versions='' extras=web folder=''
 
 say() { printf '%s\n' "wheelhouse.sh: $*" >&2; }
 stop() { say "$*"; exit 1; }
@@ -79,4 +79,5 @@ for version in $versions; do
         stop "a package has no wheel for $arch and Python $version (see above)"
 done
 cp "$here/install.sh" "$folder/install.sh"
-say "$(find "$folder" -name '*.whl' | wc -l) wheels, $(du -sk "$folder" | cut -f1) KiB in $folder. Next, on the board: sudo sh install.sh${extras:+ --extras $extras}"
+printf '%s' "$extras" >"$folder/edge-extras" # what install.sh takes from here unless it is told otherwise
+say "$(find "$folder" -name '*.whl' | wc -l) wheels, $(du -sk "$folder" | cut -f1) KiB in $folder. Next, on the board: sudo sh install.sh"

@@ -86,12 +86,17 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def debian() -> Root:
-    """Return a minimal Debian: systemd, and Python with venv; nothing of ours."""
-    key = hashlib.sha256(" ".join((SUITE, *PACKAGES)).encode()).hexdigest()[:12]
+def debian(*more: str) -> Root:
+    """Return a minimal Debian: systemd, and Python with venv; nothing of ours.
+
+    Args:
+        more: further packages that stand in it; each choice is a root of its own.
+    """
+    packages = (*PACKAGES, *more)
+    key = hashlib.sha256(" ".join((SUITE, *packages)).encode()).hexdigest()[:12]
 
     def make(folder: Path) -> None:
-        _run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(folder)])
+        _run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", SUITE, str(folder)])
 
     return (made_once(f"debian-{SUITE}-{key}", make),)
 
@@ -102,7 +107,8 @@ def wheelhouse(folder: Path) -> Path:
     They fit the Debian's Python, whichever runs the tests: `pip install --no-index --find-links FOLDER edge-runtime`.
     """
     _run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)])
-    key = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()[:12]
+    wanted = "edge-runtime[mqtt,mavlink,web]"
+    key = hashlib.sha256(wanted.encode() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()[:12]
     machine = platform.machine()
     places = [f"--platform=manylinux_{of}_{machine}" for of in ("2_36", "2_34", "2_28", "2_17")]
     places += [f"--platform=manylinux2014_{machine}", "--platform=any"]
@@ -110,7 +116,7 @@ def wheelhouse(folder: Path) -> Path:
 
     def make(made: Path) -> None:
         where = ["--only-binary=:all:", *places, *tags, "-d", str(made), "--find-links", str(folder)]
-        _run([sys.executable, "-m", "pip", "download", "-q", *where, "edge-runtime[mqtt,mavlink]"])
+        _run([sys.executable, "-m", "pip", "download", "-q", *where, wanted])
         for own in made.glob("edge_runtime-*"):
             own.unlink()
 

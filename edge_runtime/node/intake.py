@@ -16,11 +16,12 @@ from ..base.limits import ASIDE_BYTES_MAX, OBJECT_BYTES_MAX, OBJECT_ENTRIES_MAX
 from ..base.moment import Trust
 from ..objects.bodies import CreatedClear
 from ..objects.entries import Entry
+from ..objects.history import roots_of_first
 from ..objects.records import read_clear
 from .effects import Stage
 from .parts import Parts
 from .room import offers_to
-from .spool import Live, roots_of_first
+from .spool import Live
 
 
 class Taken(Struct):

@@ -14,14 +14,14 @@ from msgspec import Struct, field
 
 from ..base.errors import PeerError
 from ..base.limits import INTEGER_MAX, STATE_CACHE_BYTES_MAX
-from ..objects.bodies import CreatedClear, ExecutedSealed
+from ..objects.bodies import ExecutedSealed
 from ..objects.entries import Entry, reopen
 from ..objects.fold import ObjectState
 from ..objects.grants import Role
-from ..objects.history import Placed
+from ..objects.history import Placed, roots_of_first
 from ..objects.intents import hash256
 from ..objects.kinds import Kind
-from ..objects.records import Record, read_clear
+from ..objects.records import Record
 from ..objects.triggers import Trigger
 from ..program.driver import Body
 from .keeping import kept_until_ms
@@ -379,15 +379,3 @@ def _cost_of(live: Live) -> int:
 
 def _digest_item(object_id: bytes, heads: bytes) -> int:
     return int.from_bytes(hash256(object_id + heads), "big")
-
-
-def roots_of_first(entry: Entry) -> tuple[bytes, ...]:
-    """Return the fleet roots that an object's first entry names.
-
-    Raises:
-        PeerError: `entry`: it is not a first entry.
-    """
-    clear = read_clear(entry.records[0]) if entry.is_first else None
-    if not isinstance(clear, CreatedClear):
-        raise PeerError("entry", "not a first entry")
-    return clear.roots

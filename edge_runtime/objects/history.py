@@ -360,3 +360,15 @@ class History:
         offered = read_clear(entry.records[-1])
         assert isinstance(offered, b.OfferedClear)
         return "" if offered.epoch == number + 1 else "epoch of the offer"
+
+
+def roots_of_first(entry: Entry) -> tuple[bytes, ...]:
+    """Return the fleet roots that an object's first entry names.
+
+    Raises:
+        PeerError: `entry`: it is not a first entry.
+    """
+    clear = read_clear(entry.records[0]) if entry.is_first else None
+    if not isinstance(clear, b.CreatedClear):
+        raise PeerError("entry", "not a first entry")
+    return clear.roots

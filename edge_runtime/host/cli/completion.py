@@ -71,7 +71,7 @@ def _shape(name: str, text: str, parser: argparse.ArgumentParser) -> CommandShap
             options.append(Option(tuple(action.option_strings), action.help or "", value, choices))
         else:
             arguments.append(choices or _kind(action))
-            repeats = repeats or action.nargs == "+"
+            repeats = repeats or action.nargs in ("+", "*")
     return CommandShape(name, text, tuple(options), tuple(arguments), repeats)
 
 

@@ -14,6 +14,7 @@ from ...base.errors import Exit, UsageError
 from ...client import BlockingClient
 
 PROGRESS_EVERY_S = 0.5
+MEGABYTE = 1_000_000
 
 
 def open_client(options: Namespace) -> BlockingClient:
@@ -108,23 +109,34 @@ def read_duration_ms(flag: str, text: str) -> int:
 class Progress:
     """One line on a terminal that says how far long work is; silent where stderr is no terminal or time is short."""
 
-    def __init__(self, what: str, total_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, what: str, total: int, unit: str = "MB", clock: Callable[[], float] = time.monotonic,
+        is_silent: bool = False,
+    ) -> None:  # fmt: skip
         self.what = what
-        self.total_bytes = total_bytes
+        self.total = total
+        self._unit = unit
+        self._scale = MEGABYTE if unit == "MB" else 1
         self._clock = clock
+        self._is_silent = is_silent or not sys.stderr.isatty()
         self._began_s = self._said_s = clock()
         self._has_said = False
 
-    def advance(self, done_bytes: int) -> None:
-        """Say how far it is, at most twice a second."""
+    def advance(self, done: int) -> None:
+        """Say how far it is, at most twice a second.
+
+        Args:
+            done: of `total`, in bytes for MB, else in the unit.
+        """
         now_s = self._clock()
-        if now_s - self._said_s < PROGRESS_EVERY_S or not sys.stderr.isatty():
+        if self._is_silent or now_s - self._said_s < PROGRESS_EVERY_S:
             return
         self._said_s, self._has_said = now_s, True
-        rate = done_bytes / (now_s - self._began_s)
-        left_s = (self.total_bytes - done_bytes) / rate if rate else 0
-        done, total = done_bytes / 1e6, self.total_bytes / 1e6
-        text = f"{self.what}: {done:.1f} of {total:.1f} MB, {rate / 1e6:.1f} MB/s, {left_s:.0f} s left"
+        rate = done / (now_s - self._began_s)
+        left_s = (self.total - done) / rate if rate else 0
+        digits = 1 if self._scale == MEGABYTE else 0
+        so_far, total, speed = (f"{amount / self._scale:.{digits}f}" for amount in (done, self.total, rate))
+        text = f"{self.what}: {so_far} of {total} {self._unit}, {speed} {self._unit}/s, {left_s:.0f} s left"
         print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:

@@ -41,6 +41,7 @@ PLACES: dict[str, str] = {
     "query": "device",
     "radio": "device",
     "release": "objects",
+    "replay": "replaying",
     "resume": "objects",
     "revoke": "device",
     "run": "device",

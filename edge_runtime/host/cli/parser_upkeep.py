@@ -33,3 +33,14 @@ def add_upkeep(commands: Any, command: Command) -> None:
         commands, "man", "print the manual page", "Read it with `edge-runtime man | man -l -`; the installer puts it "
         "where `man edge-runtime` finds it.",
     )  # fmt: skip
+    sub = command(
+        commands, "replay", "play recorded histories against the handlers that are here now",
+        "Nothing runs but the handlers: results come from the records. Names the first difference of each object, and "
+        "ends with code 1 if there is any: for CI, before a new version goes out. Example: replay --app trip:app "
+        "*.capsule",
+    )  # fmt: skip
+    sub.add_argument(
+        "--app", action="append", default=[], metavar="module:name", help="handlers to be tried; may be repeated"
+    )
+    sub.add_argument("--ended", action="store_true", help="of a device only what has ended")
+    sub.add_argument("files", nargs="*", metavar="FILE", help="capsules; without: the objects of this device")

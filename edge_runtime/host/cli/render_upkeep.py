@@ -82,6 +82,16 @@ def _render_uninvite(value: dict[str, Any]) -> str:
     return f"Invitation {value['number']} has ended. Who joined with it stays a member: `revoke` takes that back."
 
 
+def _render_replay(value: dict[str, Any]) -> str:
+    lines = [
+        f"{row['verdict'].upper()}  {row['name']} ({row['intent'] or row['object'][:12]}): {row['difference']}"
+        for row in value["found"]
+    ]
+    rest = f", {value['no_app']} without an app here" if value["no_app"] else ""
+    lines.append(f"{value['same']} of {count(value['objects'], 'object', 'objects')} replay as recorded{rest}.")
+    return "\n".join(lines)
+
+
 RENDERERS: dict[str, Callable[[Any], str]] = {
     "doctor": _render_doctor,
     "enroll": _render_enroll,
@@ -89,5 +99,6 @@ RENDERERS: dict[str, Callable[[Any], str]] = {
     "uninvite": _render_uninvite,
     "fleet-backup": _render_fleet_backup,
     "fleet-create": _render_fleet_made,
+    "replay": _render_replay,
     "schedules": _render_schedules,
 }

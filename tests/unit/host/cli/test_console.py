@@ -64,7 +64,7 @@ def test_progress_is_said_on_a_terminal_only_and_taken_away(
     terminal = Terminal(is_terminal)
     now_s = iter([100.0, 100.1, 102.0, 102.1])
     monkeypatch.setattr("sys.stderr", terminal)
-    progress = Progress("a.capsule", 8_000_000, lambda: next(now_s))
+    progress = Progress("a.capsule", 8_000_000, clock=lambda: next(now_s))
     for done in (500_000, 4_000_000, 8_000_000):
         progress.advance(done)
     progress.end()
@@ -72,3 +72,15 @@ def test_progress_is_said_on_a_terminal_only_and_taken_away(
         assert terminal.text == "\ra.capsule: 4.0 of 8.0 MB, 2.0 MB/s, 2 s left\x1b[K\r\x1b[K"
     else:
         assert terminal.text == ""
+
+
+def test_progress_counts_other_things_too_and_is_silent_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for is_silent in (False, True):
+        terminal = Terminal(True)
+        now_s = iter([0.0, 2.0, 2.1])
+        monkeypatch.setattr("sys.stderr", terminal)
+        progress = Progress("replay", 400, "objects", clock=lambda: next(now_s), is_silent=is_silent)
+        progress.advance(100)
+        progress.end()
+        said = "\rreplay: 100 of 400 objects, 50 objects/s, 6 s left\x1b[K\r\x1b[K"
+        assert terminal.text == ("" if is_silent else said)

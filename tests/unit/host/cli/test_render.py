@@ -152,6 +152,9 @@ ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
         {"check": "disk", "level": "error", "says": "The disk is full.", "do": "Make room."},
         {"check": "clock", "level": "ok", "says": "The clock is right.", "do": ""},
     ]}, ("WRONG  disk: The disk is full.\n       -> Make room.", "ok   clock: The clock is right.", "1 thing must")),
+    ("replay", {"ok": False, "objects": 3, "same": 1, "differ": 1, "no_app": 1, "unreadable": 0, "found": [
+        {"object": OBJECT, "name": "trip-1", "intent": "trip", "verdict": "differs", "difference": "step b, not a"}]},
+     ("DIFFERS  trip-1 (trip): step b, not a", "1 of 3 objects replay", "1 without an app")),
     ("schedules", [], ("[[schedule]]",)),
     ("schedules", [{**SLOTS, "every_ms": 3_600_000, "daily": None}], ("every 1 h", "in 1 min", OBJECT[:12])),
     ("schedules", [{**SLOTS, "every_ms": None, "daily": "06:00", "next_in_ms": None, "waits_for_clock": True,

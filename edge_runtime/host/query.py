@@ -8,13 +8,22 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import UsageError
+from ..base.errors import PeerError, UsageError
 from ..base.limits import QUERY_BYTES_MAX, QUERY_MS_MAX, QUERY_ROWS_MAX, QUERY_VALUE_BYTES_MAX
 from ..node.schema import QUERY_VIEWS
+from ..objects.codec import decode_value
+from ..objects.grants import verify_advert
 
 OPS_PER_CHECK = 10_000
 # What a SELECT does. Not among them: PRAGMA, ATTACH (it could open any database that the daemon may read), writes.
 ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
+
+# Views that say more than SQL alone can: what stands in the store as CBOR.
+WIDER = {
+    "facts": "SELECT name, plain_value(value_cbor) AS value, set_ms, origin, max_age_ms, value_cbor FROM main.v_facts",
+    "peers": "SELECT p.device, name_in_advert(a.raw) AS name, p.counter, p.heard_ms "
+             "FROM main.v_peers p JOIN main.adverts a ON lower(hex(a.device)) = p.device",
+}  # fmt: skip
 
 
 def query_spool(file: Path, sql: str) -> list[dict[str, Any]]:
@@ -35,8 +44,10 @@ def query_spool(file: Path, sql: str) -> list[dict[str, Any]]:
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.row_factory = sqlite3.Row
     # Short names for this connection only: temporary views live in memory, never in the spool.
+    connection.create_function("plain_value", 1, _plain_value, deterministic=True)
+    connection.create_function("name_in_advert", 1, _name_in_advert, deterministic=True)
     for name in QUERY_VIEWS:
-        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM main.v_{name}")
+        connection.execute(f"CREATE TEMP VIEW {name} AS {WIDER.get(name, f'SELECT * FROM main.v_{name}')}")
     connection.execute("PRAGMA query_only = 1")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, QUERY_VALUE_BYTES_MAX)
     connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in ALLOWED else sqlite3.SQLITE_DENY)
@@ -60,3 +71,20 @@ def _read(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:
 
 def _plain(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else value
+
+
+def _plain_value(text: str) -> int | float | str | None:
+    """Return a fact's value as SQL has it: numbers and texts as they are, true and false as 1 and 0."""
+    try:
+        value = decode_value(bytes.fromhex(text))
+    except PeerError:
+        return None
+    return value if isinstance(value, (int, float, str)) else None
+
+
+def _name_in_advert(raw: bytes) -> str | None:
+    """Return the name that a device gives itself; its advert was checked when it came."""
+    try:
+        return verify_advert(raw).name
+    except PeerError:
+        return None

@@ -62,7 +62,7 @@ class Explaining:
             },
             "steps": [self._step_row(live, item, ruled, age_ms) for item, _, ruled in steps],
             "action": self._action_of(live),
-            "reason": live.reason or (dormancy.reason if dormancy is not None else None),
+            "reason": self._reason_of(live),
             "custodian_name": self.parts.adverts.name_of(live.state.history.view.holder),
             "next": None if live.due_ms is None else max(0, live.due_ms - self.parts.timeline.life_ms),
             "waits": waits,
@@ -111,6 +111,13 @@ class Explaining:
             "why": verdict.why or None, "tries": 0 if memory is None else memory.tries,
             "last_try_ms": None if memory is None else age_ms - memory.age_ms,
         }  # fmt: skip
+
+    def _reason_of(self, live: Live) -> str | None:
+        content, is_ours = live.state.content, live.state.history.view.holder == self.parts.device
+        if content.finish is None and is_ours and self.parts.is_held(live):
+            which = "this object" if live.state.holding == 0 else "this device"
+            return f"held by an operator ({which}): no new effects until `release`"
+        return live.reason or (content.dormancy.reason if content.dormancy is not None else None)
 
     def _action_of(self, live: Live) -> str:
         view, content = live.state.history.view, live.state.content

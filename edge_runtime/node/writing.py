@@ -81,7 +81,11 @@ class Pen:
         placed = self.spool.append(live, entry, self._roles(live))
         if placed.void:
             # The caller's transaction is rolled back with this error: nothing was changed.
-            raise UsageError(f"This device may not do that: {placed.void}.", Exit.REFUSED)
+            raise UsageError(
+                f"This device has no role in the object's fleet that lets it do that ({placed.void}). Do it on an "
+                "operator's device: where `fleet create` was run, or one with `grant --roles operator`.",
+                Exit.REFUSED,
+            )
         self.on_append(live, entry)
         return entry
 

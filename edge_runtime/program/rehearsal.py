@@ -6,7 +6,7 @@ the device that goes on with the object would name it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import assert_never
 
@@ -21,7 +21,7 @@ from ..objects.fold import ObjectState
 from ..objects.grants import Role, verify_grant
 from ..objects.history import roots_of_first
 from .app import Intent
-from .calls import Again, Cancelled, Completed, Failed, Start
+from .calls import Again, Cancelled, Completed, Delegated, Failed, Start
 from .driver import Body
 from .errors import Nondeterminism
 
@@ -65,6 +65,9 @@ class _Past:
 
     def child_end(self, path: str, slots: tuple[int, ...]) -> tuple[bytes, bytes]:
         raise PeerError("history", "an end of a child that was not recorded is asked for")
+
+    def missing_rights(self, made: Sequence[Delegated]) -> str:
+        return ""
 
 
 def rehearse(capsule: Capsule, intents: Mapping[str, Intent]) -> Rehearsal:

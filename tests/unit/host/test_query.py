@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from edge_runtime.base.errors import UsageError
-from edge_runtime.host.query import query_spool
+from edge_runtime.host.query import _prepare, query_spool
 from edge_runtime.node.schema import QUERY_VIEWS
 from edge_runtime.node.store import Store
 
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "operating.md").read_text()
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT "
 
 
@@ -25,6 +28,32 @@ def spool(tmp_path: Path) -> Path:
     connection.execute("INSERT INTO set_facts VALUES ('door.open', x'f5', 7, 'user', 1000)")
     connection.close()
     return file
+
+
+def test_the_page_names_every_view_with_its_columns_and_its_examples_run(spool: Path) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", PAGE, re.MULTILINE)
+    told = {name: re.findall(r"`(\w+)`", columns) for name, _, columns in rows if name in QUERY_VIEWS}
+    assert list(told) == list(QUERY_VIEWS)
+    with closing(sqlite3.connect(f"{spool.as_uri()}?mode=ro", uri=True)) as connection:
+        _prepare(connection)
+        for name in QUERY_VIEWS:
+            columns = [column[0] for column in connection.execute(f"SELECT * FROM {name}").description]
+            assert told[name] == columns, name
+    examples = re.findall(r'^edge-runtime query "(.*?)"$', PAGE, re.MULTILINE | re.DOTALL)
+    assert len(examples) >= 5
+    for sql in examples:
+        assert isinstance(query_spool(spool, sql), list), sql
+
+
+def test_a_facts_value_is_a_number_text_or_truth_of_sql(spool: Path) -> None:
+    connection = sqlite3.connect(spool, isolation_level=None)
+    for name, value in (("a", b"\x18\x2a"), ("b", b"\x62up"), ("c", b"\xff")):
+        connection.execute("INSERT INTO set_facts VALUES (?, ?, 7, 'user', 1000)", (name, value))
+    connection.close()
+    found = {row["name"]: row["value"] for row in query_spool(spool, "SELECT name, value FROM facts")}
+    assert found == {"door.open": 1, "a": 42, "b": "up", "c": None}
+    rows = query_spool(spool, "SELECT name FROM facts WHERE typeof(value) = 'integer' AND value > 40")
+    assert rows == [{"name": "a"}]
 
 
 def test_a_view_is_read_by_its_short_name(spool: Path) -> None:

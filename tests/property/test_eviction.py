@@ -10,11 +10,11 @@ from edge_runtime.base.units import KIB
 from edge_runtime.node import commands as c
 from edge_runtime.node.eviction import StoreTerms
 from edge_runtime.testing import Device, DevicePlan, World
-from tests.support.small_spools import hold, make_world, names
+from tests.support.small_spools import hold, make_world, names, room_for
 from tests.support.world_checks import WorldChecks
 
 SLOW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-TIGHT = StoreTerms(max_bytes=230 * KIB, ended_percent=100, carried_percent=100)
+TIGHT = room_for(40 * KIB)
 SHARE = StoreTerms(max_bytes=2_000 * KIB, carried_percent=1)  # 20 kB: four objects of 4 KiB
 
 

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from edge_runtime.base.units import KIB
 from edge_runtime.node import events as e
 from edge_runtime.node.effects import Note, Turn
-from edge_runtime.node.eviction import StoreTerms
 from edge_runtime.testing import Device
+from tests.support.small_spools import room_for
 from tests.support.world_random import RandomWorld
 
 SEEDS_DEFAULT = 6
-TERMS = StoreTerms(max_bytes=260 * KIB, ended_percent=2, carried_percent=2)
+TERMS = room_for(60 * KIB, ended_percent=2, carried_percent=2)
 
 
 @pytest.mark.parametrize("seed", range(int(os.environ.get("EDGE_SEEDS", SEEDS_DEFAULT))))

@@ -6,7 +6,7 @@ a line `----`, and what happened: one line for each device and object, its stage
 
     devices A B C              first line of every play; then `A has camera`, `A is relay` (or `advisor`),
                                `A advises TOPIC CONFIDENCE PROPOSAL`
-    A keeps 400k               how much the spool of A may take; an empty one takes 160k
+    A keeps 40k                how much the spool of A may take beside its empty tables
     submit A NAME intent=I [needs=x,y] [lifetime=1h] [priority=0] [rights={"x":1}] [KEY=VALUE]
     link A B up [20s] | link A B down      with a time: up for so long, then down
     run 1h | crash A [power] | restart A | step NAME takes 30s | step NAME fails unreachable busy
@@ -35,8 +35,8 @@ from edge_runtime.node import commands as c
 from edge_runtime.node import events as e
 from edge_runtime.node.answers import kind_name
 from edge_runtime.node.effects import Note, Stage, Turn
-from edge_runtime.node.eviction import StoreTerms
 from edge_runtime.testing import Device, DevicePlan, World
+from tests.support.small_spools import room_for
 from tests.support.world_app import Doings, make_adviser, make_app
 from tests.support.world_checks import WorldChecks
 
@@ -135,7 +135,7 @@ class Theatre:
             case [name, "has", *capabilities] if name in self.plans:
                 self.plans[name]["has"] = tuple(capabilities)
             case [name, "keeps", kib] if name in self.plans and self._world is None:
-                self.plans[name]["store"] = StoreTerms(int(kib.removesuffix("k")) * 1_024, ended_percent=100)
+                self.plans[name]["store"] = room_for(int(kib.removesuffix("k")) * 1_024)
             case [name, "is", ("relay" | "advisor") as role] if name in self.plans:
                 self.plans[name]["roles"] = (role,)
             case [name, "advises", topic, confidence, *proposal] if name in self.plans:

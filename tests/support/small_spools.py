@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import Any
 
 from edge_runtime import App, Context
+from edge_runtime.base.limits import STORE_RESERVE_PERCENT
 from edge_runtime.base.units import KIB
 from edge_runtime.node import commands as c
 from edge_runtime.node.eviction import StoreTerms
+from edge_runtime.node.store import Store
 from edge_runtime.testing import Device, DevicePlan, World
 from tests.support.world_app import Doings, make_app
 
-# An empty spool takes 160 KiB; three objects of 12 KiB fit beside it, and the reserve is 26 KiB.
-SMALL = StoreTerms(max_bytes=256 * KIB, ended_percent=100, carried_percent=100)
+# Of the tables alone: what a spool may take is said beyond it, for each new table takes a page.
+EMPTY_BYTES = Store.open(sqlite3.connect(":memory:", isolation_level=None)).run("PRAGMA page_count").fetchone()[0] * 4_096
+
+
+def room_for(size: int, **fields: Any) -> StoreTerms:
+    """Return terms by which a spool may take so many bytes beside its empty tables before something goes."""
+    shares = {"ended_percent": 100, "carried_percent": 100, **fields}
+    return StoreTerms(max_bytes=(EMPTY_BYTES + size) * 100 // (100 - STORE_RESERVE_PERCENT), **shares)
+
+
+SMALL = room_for(64 * KIB)  # three or four objects of 12 KiB
 KEEPS_ALL = StoreTerms(max_bytes=0)
 
 

@@ -212,6 +212,7 @@ CONTROL_UNREAD_BYTES_MAX = 4 * OBJECT_BYTES_MAX + 4 * MIB
 ANSWER_BYTES_MAX = CONTROL_UNREAD_BYTES_MAX  # of one line that a client reads
 CANDIDATES_SHOWN_MAX = 10  # objects named when a reference is ambiguous
 SOCKET_PATH_BYTES_MAX = 100  # Linux takes 107 (sun_path); a longer one is hashed under the runtime directory
+STATUS_LINE_CHARS_MAX = 300  # what systemd is told; `systemctl status` shows it in one paragraph
 FLAGS_SHOWN_MAX = 100  # entries written under a withdrawn grant, in one answer; `trace` flags all
 DROPPED_SHOWN_MAX = 1_000  # items that a refinement dropped, in one answer
 QUERY_MS_MAX = 5_000

@@ -18,6 +18,11 @@ class Notifier:
         if self._address.startswith("@"):
             self._address = "\0" + self._address[1:]
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether systemd listens at all."""
+        return bool(self._address)
+
     def watchdog_s(self) -> float | None:
         """Return how often the watchdog is to be fed, in seconds; None if it is not armed for this process."""
         microseconds = os.environ.get("WATCHDOG_USEC", "")

@@ -30,11 +30,13 @@ from .config import Config, read_config, read_policy
 from .device import follow_config, host_name, make_node, replace_offers
 from .lean import settle_memory
 from .local import make_fleet
+from .logs import start_logging
 from .notes import is_logged, log_note
 from .notify import Notifier
 from .options import RunOptions
 from .probes import Probes
 from .reception import Reception
+from .service import Service
 from .sources import Sources
 from .statedir import StateDir
 from .storage import Storage
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from .web.door import Door
 
 log = logging.getLogger("edge_runtime")
-STATUS_EVERY_S = 10.0
 
 
 class Runtime:
@@ -60,12 +61,14 @@ class Runtime:
         self.state = state
         self._stop = asyncio.Event()
         self.clock = Clock()
-        self.notifier = Notifier()
         self.loaded = LoadedApps((), ())
         self.loop = asyncio.get_running_loop()
         self.thread = NodeThread(
             self._make_node, self.clock, self.loop, self._perform, self._say_trouble, self._perform_here,
             Storage(state.path),
+        )
+        self.service = Service(
+            Notifier(), self.thread, state.path, self._contacts, lambda: self.workers.hung, lambda: self.trouble
         )
         self.workers = Workers(self.loop, self.thread.post, self._is_in_force)
         self.advisors = Advisors(self.thread.post, lambda: self._membership().is_radio_on)
@@ -99,7 +102,7 @@ class Runtime:
             self.links = await self._start_links()
             await self.reception.control.start()
             async with self._group:
-                self._spawn(self._feed_watchdog())
+                self._spawn(self.service.feed_watchdog())
                 self.links.look_for_peers()
                 if self.config.join.invitation:
                     from .first_join import join_at_first
@@ -110,7 +113,7 @@ class Runtime:
                 self._open_web()
                 self._follow_drop()
                 print("ready", flush=True)
-                self.notifier.send("READY=1", "STATUS=running")
+                self.service.ready()
                 log.info("device %s is ready at %s", self._membership().device.hex()[:16], self.reception.control.path)
                 settle_memory()
                 self._is_ready = True
@@ -149,7 +152,7 @@ class Runtime:
 
     async def _shut_down(self) -> None:
         """Peers first, then steps, then what that left to write down; who waits for an answer gets it if it comes."""
-        self.notifier.send("STOPPING=1")
+        self.service.stopping()
         self._stop.set()
         self.sources.close()
         if self.links is not None:
@@ -183,25 +186,10 @@ class Runtime:
         task.add_done_callback(self._tasks.pop)
         return task
 
-    # --- Watchdog and status --------------------------------------------------------------------------------------
+    # --- Status and reload ----------------------------------------------------------------------------------------
 
-    async def _feed_watchdog(self) -> None:
-        """Feed systemd's watchdog while the loop runs and the node thread is idle or makes progress."""
-        every_s = self.notifier.watchdog_s()
-        if every_s is None:
-            return
-        seen = -1
-        while True:
-            turns = self.thread.turns
-            if self.thread.failure is None and (self.thread.is_idle or turns != seen):
-                self.notifier.send("WATCHDOG=1", f"STATUS={self._status_line()}")
-            seen = turns
-            await asyncio.sleep(every_s)
-
-    def _status_line(self) -> str:
-        contacts = self.links.count if self.links is not None else 0
-        trouble = f", {self.trouble}" if self.trouble else ""
-        return f"{self.workers.running} steps, {contacts} contacts, {self.workers.hung} hung threads{trouble}"
+    def _contacts(self) -> int:
+        return self.links.count if self.links is not None else 0
 
     def _reload(self) -> None:
         """Read policy, capabilities and resources again; what is wrong leaves all of the old ones in force.
@@ -211,13 +199,14 @@ class Runtime:
         if not self._is_ready:
             self._is_reload_due = True
             return
-        self.notifier.reloading()
+        self.service.reloading()
         node = self.thread.node
         try:
             policy = read_policy(self.options.folder)
             config = read_config(self.options.config) if self.options.config is not None else self.config
         except UsageError as error:
             log.error("reload: %s What was in force stays.", error.message)
+            self.service.reloaded(f"reload refused: {error.message}")
         else:
             if config.at_start() != self.config.at_start():
                 log.warning("reload: [network], [web], [[apps]] and the name of [device] count from the next start on")
@@ -231,7 +220,7 @@ class Runtime:
             self.sources.replace(config, self._membership().is_radio_on)
             self._follow_drop()
             log.info("policy, capabilities and sources of facts read again")
-        self.notifier.send("READY=1")
+            self.service.reloaded()
 
     def _offers(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Reservation, ...]]:
         """Return (capabilities, resources, reservations) of configuration and command line."""
@@ -256,7 +245,7 @@ class Runtime:
         else:
             log.warning("the disk is well again: %s is over", self.trouble)
         self.trouble = trouble
-        self.notifier.send(f"STATUS={self._status_line()}")
+        self.service.changed()
         if self.thread.failure is not None:
             self._stop.set()
 
@@ -340,9 +329,7 @@ def run_daemon(options: RunOptions) -> int:
     Raises:
         UsageError: state, configuration, policy or port are not right; nothing was changed.
     """
-    logging.basicConfig(
-        stream=sys.stderr, level=options.log_level.upper(), format="%(levelname).1s %(message)s", force=True
-    )
+    start_logging(options.log_level)
     config = read_config(options.config) if options.config is not None else Config()
     policy = read_policy(options.folder)
     options.web_of(config)  # refused before anything is made

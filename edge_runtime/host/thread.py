@@ -89,7 +89,7 @@ class NodeThread:
         self._body: FrameType | None = None  # the body that the last look saw, and since when
         self._body_since_s = 0.0
         self._told = self._handed = 0  # turns given to the loop, and taken by it
-        self.on_turn: Callable[[Sequence[Event], Turn], None] | None = None  # on the thread, after each commit
+        self.on_turn: tuple[Callable[[Sequence[Event], Turn], None], ...] = ()  # on the thread, after each commit
         self.turns = 0  # for the watchdog: rises while the thread makes progress
         self.node: Node | None = None
         self.membership: Membership | None = None  # as of the newest turn that changed it
@@ -203,9 +203,8 @@ class NodeThread:
             if any(isinstance(effect, MembershipChanged) for effect in turn.effects):
                 self.membership = node.membership()
             self.turns += 1
-            on_turn = self.on_turn
-            if on_turn is not None:
-                on_turn(batch[:handled], turn)
+            for hear in self.on_turn:
+                hear(batch[:handled], turn)
             turn.effects = [effect for effect in turn.effects if not self._perform_here(effect)]
             is_rung = any(isinstance(event, TimeCame) for event in batch)
             if turn.effects or self._has_failed or is_rung or turn.alarm_boot_ms != self._told_alarm_ms:

@@ -48,6 +48,8 @@ PACKAGES = (
 PYTHON = "3.11"  # of that Debian
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAKE_S_MAX = 300
+# Without these a unit's DeviceAllow= and DevicePolicy= would do nothing inside: systemd sets them by a BPF program.
+DEVICE_RULES = ("--system-call-filter=bpf", "--capability=CAP_BPF")
 UP_S_MAX = 60.0
 DOWN_S_MAX = 30.0
 REBOOTED = 133  # what systemd-nspawn --keep-unit ends with when the machine wants to start again
@@ -215,7 +217,7 @@ class Machine:
         nspawn = [
             "systemd-nspawn", "--quiet", f"--directory={self._folder}/root", f"--machine={self.name}",
             "--register=no", "--keep-unit", "--console=pipe", "--link-journal=no", "--resolv-conf=off",
-            "--timezone=off", *self._arguments, "--boot",
+            "--timezone=off", *DEVICE_RULES, *self._arguments, "--boot",
         ]  # fmt: skip
         steps = [f"echo $$ > {group}/cgroup.procs" for group in groups]
         steps += [_overlay(self.root, self._files, self._folder), f"exec {shlex.join(nspawn)}"]
@@ -241,6 +243,11 @@ class Machine:
         """End all of its processes at once. What they wrote stays: for flushes that never happened, see `cards`."""
         self._signal(signal.SIGKILL)
         self._wait_down()
+
+    def keep_files(self, layer: Path) -> None:
+        """Copy what it wrote to a folder, as a layer of other roots; it is powered off."""
+        assert self._nspawn is None, "it is up"
+        _run(["cp", "--archive", f"{self._files}/.", str(layer)])
 
     def close(self) -> None:
         """End and delete it."""

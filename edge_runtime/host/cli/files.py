@@ -67,10 +67,11 @@ def write_file(name: str, data: bytes) -> None:
 
 
 def config(options: Namespace) -> int:
-    """Check a configuration file."""
-    from ..config import read_config
+    """Check a configuration file, and the policy that stands beside it: a daemon takes both or neither."""
+    from ..config import read_config, read_policy
 
     found = read_config(Path(options.file))
+    read_policy(Path(options.file).parent)
     value = {"ok": True, "file": options.file, "apps": len(found.apps), "capabilities": list(found.device.capabilities)}
     return say(options, "config", value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -107,7 +108,12 @@ def _complain(error: UsageError, is_json: bool) -> int:
         return int(error.exit)
     from .render import clean
 
-    print(clean(f"edge-runtime: {error.message}"), file=sys.stderr)
+    text = clean(f"edge-runtime: {error.message}")
+    if "JOURNAL_STREAM" in os.environ:  # a service that does not start: `journalctl -p err` is to show why
+        from ..logs import ERROR, is_journal, with_level
+
+        text = with_level(text, ERROR) if is_journal() else text
+    print(text, file=sys.stderr)
     candidates = error.details.get("candidates")
     for candidate in candidates if isinstance(candidates, list) else ():
         print(clean(f"  {candidate}"), file=sys.stderr)

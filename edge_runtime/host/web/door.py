@@ -73,7 +73,7 @@ class Door:
         self._tally = metrics.Tally()
         sources = server.Sources(self._questions, self._state / "spool.db", self._metrics, self._health)
         pages = self._pages = server.Pages(sources, self._look)
-        self._thread.on_turn = self._count
+        self._thread.on_turn += (self._count,)
         self.url = f"http://{join_address(host, port)}/"
         try:
             file.write_text(self.url + "\n")
@@ -81,7 +81,7 @@ class Door:
             await server.serve(listener, pages.make_app(config), pages.feed.close)
         finally:
             self.url = ""
-            self._thread.on_turn = None
+            self._thread.on_turn = tuple(hear for hear in self._thread.on_turn if hear != self._count)
             listener.close()
             file.unlink(missing_ok=True)
 

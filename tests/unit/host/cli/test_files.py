@@ -95,6 +95,8 @@ def test_configuration_and_policy_are_checked_without_a_daemon(
     assert cli.main(["policy", "check", str(policy)]) == Exit.OK
     assert "1 rule" in capsys.readouterr().out
     policy.write_bytes(b"\xff" + POLICY.encode())
+    assert cli.main(["config", "check", str(config)]) == Exit.USAGE, "a daemon would refuse both"
+    assert "policy.toml" in capsys.readouterr().err
     config.write_text("[device\n")
     for words in (["config", "check", str(config)], ["policy", "check", str(policy)]):
         assert cli.main(words) == Exit.USAGE

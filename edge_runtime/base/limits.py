@@ -44,6 +44,10 @@ UNIT_RISE_PERMILLE = 50  # of progress without a part, between two records of it
 DELEGATION_DEPTH_MAX = 4  # parents above one object; a deeper child is refused where it is made, and void elsewhere
 FANOUT_MAX = 16  # children that one body awaits at once; with the depth a family has at most 69,904 descendants
 CHILDREN_MAX = 256  # that one run of a body makes in all: each is remembered in the object
+# Of one device that neither made an object nor has custody of it, in that object: signals, and results and parts of
+# units. What is beyond is kept and reaches no body: each that does costs the custodian an entry.
+SIGNALS_EACH_MAX = 256
+UNIT_SIGNALS_EACH_MAX = 2 * UNITS_MAX
 INPUTS_MAX = 1_000  # signals held by one object; one more is refused where it is made
 LIFETIME_MS_DEFAULT = 30 * DAY_MS
 LIFETIME_MS_MAX = 3_650 * DAY_MS
@@ -331,6 +335,8 @@ assert ADVICE_TOPIC_BYTES_MAX < NAME_BYTES_MAX
 assert ADVICE_VALID_MS_DEFAULT <= ADVICE_VALID_MS_MAX
 assert DEATHS_ELSEWHERE < DEATHS_MAX
 assert FANOUT_MAX <= CHILDREN_MAX
+assert SIGNALS_EACH_MAX <= INPUTS_MAX
+assert 4 * UNIT_SIGNALS_EACH_MAX < OBJECT_ENTRIES_MAX, "one device that fills an object with units leaves it room"
 assert DORMANCY_MS_MAX <= LIFETIME_MS_MAX
 assert RTO_MS_MIN <= RTO_MS_INITIAL <= RTO_MS_MAX
 assert CONDITION_NODES_MAX <= TRIGGER_NODES_MAX

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from ..base.limits import FACT_INTERVAL_MS_MIN, FACT_NAME_BYTES_MAX, LIST_ITEMS_MAX, NAME_BYTES_MAX
 from ..base.units import parse_duration_ms
 from ..judge.call import is_reserved
-from ..judge.fact_names import DEVICE, MAX_AGE_INTERVALS, find_registered
+from ..judge.fact_names import DEVICE, MAX_AGE_INTERVALS, SPEAK_FOR_THEMSELVES, find_registered
 
 Duration = Annotated[str, Meta(pattern=r"^([0-9]+(ms|s|m|h|d))+$", max_length=40)]
 Path = Annotated[str, Meta(min_length=1, max_length=4_096)]
@@ -55,13 +55,14 @@ def check_name(name: str) -> None:
     """Refuse a name under which the node takes no reading.
 
     Raises:
-        ValueError: it belongs to calls, or to what the device knows of itself.
+        ValueError: it belongs to calls, to what the device knows of itself, or to the vehicle.
     """
     registered = find_registered(name)
     if is_reserved(name):
         raise ValueError(f"name = {name!r} is one that policy uses for calls: write my.{name}")
-    if registered is not None and registered.origin == DEVICE:
-        raise ValueError(f"name = {name!r} is what the device knows of itself: take another one")
+    if registered is not None and registered.origin in SPEAK_FOR_THEMSELVES:
+        whose = "the device knows of itself" if registered.origin == DEVICE else f"{registered.origin} alone says"
+        raise ValueError(f"name = {name!r} is what {whose}: take another one")
 
 
 class Paced(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

@@ -19,6 +19,9 @@ MAX_AGE_INTERVALS = 3
 USER, DEVICE, LINK, PEER, SENSOR, FILE, MQTT, MAVLINK = (
     "user", "device", "link", "peer", "sensor", "file", "mqtt", "mavlink",
 )  # fmt: skip
+# No file and no topic speaks for these. What the vehicle says decides who flies; it may be set by hand, where there is
+# no bridge, and the bridge's next word replaces that.
+SPEAK_FOR_THEMSELVES = (DEVICE, MAVLINK)
 # What others feed in without bound on names: at FACTS_MAX theirs give way.
 BRIDGES = (FILE, MQTT, MAVLINK)
 

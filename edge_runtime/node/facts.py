@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..base.errors import Exit, PeerError, UsageError
 from ..base.limits import FACT_MAX_AGE_MS_DEFAULT, FACT_NAME_BYTES_MAX, FACT_VALUE_BYTES_MAX, FACTS_MAX
 from ..judge.call import RESERVED, is_reserved
-from ..judge.fact_names import BRIDGES, DEVICE, USER, find_registered, kind_of
+from ..judge.fact_names import BRIDGES, DEVICE, SPEAK_FOR_THEMSELVES, USER, find_registered, kind_of
 from ..judge.facts import Fact
 from ..objects.codec import decode_value, encode_value
 from .fact_past import FactPast
@@ -94,8 +94,11 @@ def _check(name: str, value: object, origin: str) -> None:
             f"Call it my.{name}."
         )
     registered = find_registered(name)
-    if (origin == USER or origin in BRIDGES) and registered is not None and registered.origin == DEVICE:
-        raise UsageError(f"{name} is what the device knows of itself ({registered.source}): it cannot be set by hand.")
+    own = None if registered is None or registered.origin not in SPEAK_FOR_THEMSELVES else registered
+    if own is not None and own.origin == DEVICE and (origin == USER or origin in BRIDGES):
+        raise UsageError(f"{name} is what the device knows of itself ({own.source}): it cannot be set by hand.")
+    if own is not None and origin in BRIDGES and origin != own.origin:
+        raise UsageError(f"{name} is the word of {own.origin} ({own.source}): no {origin} may set it.")
     if value is None:
         return
     if not isinstance(value, (bool, int, float, str)):

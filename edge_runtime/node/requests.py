@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base.errors import Exit, PeerError, UsageError
-from ..base.limits import ARGUMENTS_BYTES_MAX, INPUTS_MAX, LIFETIME_MS_DEFAULT, SIGNAL_BYTES_MAX
+from ..base.limits import ARGUMENTS_BYTES_MAX, INPUTS_MAX, LIFETIME_MS_DEFAULT, SIGNAL_BYTES_MAX, SIGNALS_EACH_MAX
 from ..judge.fact_names import USER
 from ..objects import bodies as b
 from ..objects.codec import decode_value, encode_value
@@ -128,11 +128,23 @@ class Requests:
                 "another name.",
                 Exit.REFUSED,
             )
+        self._check_share(live)
         self._check_leave(live, command.name)
         value = _value_of(command.value, SIGNAL_BYTES_MAX, "signal's value")
         self.parts.pen.write_input(live, make(Kind.SIGNALLED, b.Empty(), b.SignalledSealed(command.name, value)))
         self.go_on(live)
         return self.answers.reached(live)
+
+    def _check_share(self, live: Live) -> None:
+        """Refuse a signal beyond this device's share: no body would take it."""
+        own, history = self.parts.device, live.state.history
+        said = sum(item.author == own and not item.is_own and not item.unit for item in live.state.inputs)
+        if said >= SIGNALS_EACH_MAX and own not in (history.view.holder, history.placed[history.object].entry.author):
+            raise UsageError(
+                f"This device has sent the object {SIGNALS_EACH_MAX} signals, as many as one may that neither made it "
+                "nor has custody: send more from the device that has, or submit another.",
+                Exit.REFUSED,
+            )
 
     def _check_leave(self, live: Live, name: str) -> None:
         """Refuse leave to widen an intent from anybody but its maker and operators: the fold would not count it."""

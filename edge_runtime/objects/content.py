@@ -21,6 +21,8 @@ class Input(Struct, frozen=True):
     """A signal that has effect, not yet or already taken.
 
     `ref` is the entry's id followed by the record's index (2 bytes, big-endian); inputs sort by (height, ref).
+    `is_own`: said by the device that had custody then, or made the object. `unit`: of shared work, with a mark for a
+    part; empty for others.
     """
 
     ref: bytes
@@ -29,6 +31,8 @@ class Input(Struct, frozen=True):
     value: bytes
     author: bytes
     age_ms: int
+    is_own: bool = False
+    unit: str = ""
 
 
 class Dormancy(Struct, frozen=True):

@@ -61,7 +61,8 @@ class ObjectState(Inputs):
         if placed.void:
             return placed  # it cannot change what rules: the view of its past is part of the whole already
         if entry.is_input:
-            self.take_input(entry, roles, self.history.placed[self.object].entry.author)
+            maker = self.history.placed[self.object].entry.author
+            self.take_input(entry, roles, maker, entry.author in (placed.view.holder, maker))
             if self.content.awaited and any(ref[:-2] == entry.id for ref in self.content.awaited):
                 self._refold()
         elif not grows:
@@ -79,8 +80,8 @@ class ObjectState(Inputs):
                 self.invalid[body.fingerprint] = None
 
     def untaken(self) -> list[Input]:
-        """Return the signals that no body has taken on the ruling chain."""
-        return [item for item in self.inputs if item.ref not in self.content.taken]
+        """Return the signals that no body has taken on the ruling chain, within each device's share."""
+        return [item for item in self.takeable() if item.ref not in self.content.taken]
 
     def cancel_untaken(self) -> bytes | None:
         """Return the lowest cancel request that the body has not been told of, if none was taken at all."""

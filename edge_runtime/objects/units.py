@@ -18,6 +18,7 @@ Bonabeau et al. 1999), the hash order after rendezvous hashing (Thaler & Ravisha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
@@ -25,7 +26,7 @@ from typing import Any
 from msgspec import Struct
 
 from ..base.errors import PeerError
-from ..base.limits import CLAIM_MS_MAX, CLAIMS_EACH_MAX, NAME_BYTES_MAX, UNITS_MAX
+from ..base.limits import CLAIM_MS_MAX, CLAIMS_EACH_MAX, NAME_BYTES_MAX, UNIT_PARTS_MAX, UNITS_MAX
 from .bodies import UnitSealed
 from .codec import decode_value, encode
 from .intents import hash128
@@ -145,8 +146,14 @@ class Units:
         return found
 
     def parts_of(self, work: str, unit: str) -> list[Part]:
-        """Return what progress handed on of a unit, of whichever device, by (height, ref)."""
-        return self.parts.get((work, unit), [])
+        """Return what progress handed on of a unit, UNIT_PARTS_MAX of each device at most, by (height, ref)."""
+        told: Counter[bytes] = Counter()
+        found = []
+        for part in self.parts.get((work, unit), []):
+            told[part.device] += 1
+            if told[part.device] <= UNIT_PARTS_MAX:
+                found.append(part)
+        return found
 
     def standing(self, announced: Announcement, age_ms: int) -> dict[str, Claim]:
         """Return the winning claim of each unit that is claimed now and has no result."""

@@ -52,6 +52,7 @@ def test_an_age_is_three_intervals_unless_it_is_said(tmp_path: Path) -> None:
         ('[mqtt]\nhost = "a"\n[[mqtt.topic]]\ntopic = "a/+"\nname = "a.{2}"', "does not have"),
         ('[[facts.file]]\npath = "/a"\nname = "step.a"', "policy uses for calls"),
         ('[[facts.file]]\npath = "/a"\nname = "time.trust"', "the device knows of itself"),
+        ('[[facts.file]]\npath = "/a"\nname = "mavlink.outranked"', "mavlink alone says"),
         ('[mqtt]\nhost = "a"\n[[mqtt.topic]]\ntopic = "a/+"\nname = "intent.{1}"', "policy uses for calls"),
         ('[mavlink]\nbaud = 9600', "connection"),
         ('[mavlink]\nconnection = "x"\nmodes = []', r"\$\.mavlink\.modes"),

@@ -126,6 +126,19 @@ def test_what_the_device_knows_of_itself_is_not_set_by_hand(name: str) -> None:
         base.fact(name, "gps")
 
 
+@pytest.mark.parametrize("origin", ["file", "mqtt"])
+def test_what_the_vehicle_says_no_file_and_no_topic_says(origin: str) -> None:
+    """Row 500 of 19.1: who flies is not for a broker to say; by hand it holds until the vehicle speaks."""
+    world = World("base")
+    base = world.device("base")
+    read(world, base, "mavlink.outranked", True, by="mavlink")
+    read(world, base, "mavlink.outranked", False, by=origin)
+    assert values(base)["mavlink.outranked"] is True and base.node.parts.facts.refused == 1
+    base.fact("mavlink.outranked", False)
+    read(world, base, "mavlink.outranked", True, by="mavlink")
+    assert values(base)["mavlink.outranked"] is True
+
+
 def test_a_registered_name_takes_only_its_own_type() -> None:
     base = World("base").device("base")
     with pytest.raises(UsageError, match=r"battery.percent is number, not 'high'"):

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from edge_runtime.base.limits import CLAIM_MS_MAX, CLAIMS_EACH_MAX, UNITS_MAX
+from edge_runtime.base.limits import CLAIM_MS_MAX, CLAIMS_EACH_MAX, UNIT_PARTS_MAX, UNITS_MAX
 from edge_runtime.objects.bodies import UnitSealed
 from edge_runtime.objects.codec import encode_value
 from edge_runtime.objects.intents import hash128
@@ -132,3 +132,12 @@ def test_parts_of_a_unit_are_kept_side_by_side_in_one_order() -> None:
         assert [(part.device, part.permille) for part in units.parts_of("search", "a")] == [(ONE, 300), (TWO, 600)]
         plain.append(units.to_plain())
     assert plain[0] == plain[1]
+
+
+def test_of_one_device_so_many_parts_of_a_unit_go_to_the_next_worker_and_no_more() -> None:
+    """Behaviour: 13.3: bounded, whatever a device tells."""
+    units = Units()
+    for number in range(UNIT_PARTS_MAX + 5):
+        units.keep(said(Said.PROGRESS, value=number), ONE, number, b"r", 5)
+    units.keep(said(Said.PROGRESS, value="other"), TWO, 0, b"r", 5)
+    assert len(units.parts_of("search", "a")) == UNIT_PARTS_MAX + 1

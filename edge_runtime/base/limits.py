@@ -143,6 +143,9 @@ FLAP_MS = 1 * SECOND_MS
 # Set aside in a file of its own and given up when the disk is full, for what is under way: a journal of 4 MiB (1,000
 # pages, `wal_autocheckpoint`), and as much for the pages that a checkpoint of it may add to the spool.
 RESERVE_BYTES = 8 * MIB
+QUARANTINED_PER_TURN_MAX = 64  # objects found damaged in one turn; with more the spool counts as damaged as a whole
+QUARANTINED_SHOWN_MAX = 100  # in one answer of `status`
+QUARANTINED_AT_START_MAX = 1_000  # each costs a rebuild from the beginning
 ROOM_BYTES_MIN = 8 * MIB  # free beside the reserve before it is held again: intake may not flap with each file
 
 # --- Loops that change nothing. ---

@@ -15,6 +15,7 @@ from ..judge.policy import Policy
 from ..node.effects import Teller
 from ..node.node import Node
 from ..node.parts import Reservation, Settings
+from ..node.quarantine import open_mending
 from ..node.store import Store
 from ..program.app import App
 from .clock import Clock, read_boot_id
@@ -112,7 +113,8 @@ def make_node(
         connection = state.connect()
         undo.callback(connection.close)
         store = Store.open(connection)
-        with store.transaction():
-            node = Node(store, key, roots, apps, policy, settings, os.urandom, clock.read())
+        node = open_mending(
+            store, lambda: Node(store, key, roots, apps, policy, settings, os.urandom, clock.read())
+        )  # fmt: skip
         undo.pop_all()  # the node owns it from here
     return node

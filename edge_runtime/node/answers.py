@@ -18,6 +18,7 @@ from .delegating import family_rows
 from .fading import Presence
 from .intake import Intake
 from .parts import Parts
+from .quarantine import Quarantine
 from .flags import flag_of, flags_of
 from .shelving import trigger_of
 from .spool import Live
@@ -33,10 +34,11 @@ COUNTS = ", ".join(f"count(*) FILTER (WHERE status = '{name}')" for name in STAT
 class Answers:
     """Read-only answers. Ids are hex; times are ms; ages are of the object."""
 
-    def __init__(self, parts: Parts, contacts: Contacts, intake: Intake) -> None:
+    def __init__(self, parts: Parts, contacts: Contacts, intake: Intake, quarantine: Quarantine) -> None:
         self.parts = parts
         self.contacts = contacts
         self.intake = intake
+        self.quarantine = quarantine
 
     def show(self, live: Live) -> dict[str, Any]:
         """All about one object."""
@@ -230,6 +232,7 @@ class Answers:
             "fleets": [{"name": name, "fleet": root.hex()} for name, root in membership.fleets],
             "radio": "on" if membership.is_radio_on else "off",
             "storage": {"takes_in": not self.parts.room.why_none, "reason": self.parts.room.why_none or None},
+            "quarantined": self.quarantine.rows(),
             "held": bool(self.parts.store.get_meta("held", 0)),
             "objects": dict(zip(STATUSES, objects, strict=True)),
             "dormant_by_reason": [{"reason": reason, "objects": count} for reason, count in reasons],

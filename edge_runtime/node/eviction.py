@@ -33,7 +33,7 @@ from .agenda import Agenda
 from .effects import Note, Stage
 from .polls import Polls
 from .spool import Spool
-from .store import Quarantined, Store
+from .store import Store
 from .tombstones import Tombstones
 from .usage import Kind
 
@@ -209,10 +209,7 @@ class Eviction:
 
     def _may_go(self, row: int) -> bool:
         """Say whether nobody here still needs an object that is to go."""
-        try:
-            live = self.spool.find_row(row)
-        except Quarantined:
-            return False  # for an operator, or for peers who bring it anew
+        live = self.spool.find_row(row)
         if live is None or live.flights or live.made or row in self.agenda or self._is_to_be_told(row):
             return False
         origin = live.state.content.origin

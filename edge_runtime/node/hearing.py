@@ -20,7 +20,6 @@ from .revoking import Revoking
 from .spool import Live
 from .room import Shortage
 from .shelving import ROOM_TOPIC
-from .store import Quarantined
 from .surroundings import say_contacts
 
 
@@ -155,13 +154,9 @@ class Hearing:
             self.go_on(live)
 
     def _hear_entries(self, contact: Contact, event: e.Heard, message: m.Entries) -> None:
-        try:
-            taken = self.intake.take(
-                message.object, message.grants, event.entries, message.age_ms, message.age_is_exact
-            )
-        except Quarantined as error:
-            self.intake.count(PeerError("quarantined", str(error)))
-            return
+        taken = self.intake.take(
+            message.object, message.grants, event.entries, message.age_ms, message.age_is_exact
+        )  # fmt: skip
         if taken.refused and self.parts.room.why_none:
             self.custody.refuse_unstored(message.object, event.entries)
         if taken.live is None:

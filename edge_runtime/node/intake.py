@@ -20,6 +20,7 @@ from ..objects.history import roots_of_first
 from ..objects.records import read_clear
 from .effects import Stage
 from .parts import Parts
+from .quarantine import Quarantine
 from .room import offers_to
 from .spool import Live
 
@@ -37,8 +38,9 @@ class Taken(Struct):
 class Intake:
     """Stores entries from outside."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, quarantine: Quarantine) -> None:
         self.parts = parts
+        self.quarantine = quarantine
         self._aside: OrderedDict[bytes, Entry] = OrderedDict()
         self._aside_bytes = 0
         self.refusals: dict[str, int] = {}
@@ -70,6 +72,7 @@ class Intake:
             self.parts.agenda.wake_topic("fact:policy.version")  # what an expired grant refused, a new one may permit
         waiting = [entry for entry in entries if self._belongs(entry, object_id, taken)]
         waiting.extend(entry for entry in self._aside.values() if entry.object == object_id)
+        waiting.extend(self.quarantine.salvaged(object_id))
         progress = True
         while waiting and progress:
             progress, rest = False, []
@@ -83,6 +86,8 @@ class Intake:
         for entry in waiting:
             self._keep_aside(entry)
         taken.aside = len(waiting)
+        if taken.live is not None:
+            self.quarantine.finish(taken.live, len(entries))
         return taken
 
     def _belongs_to_what_runs(self, live: Live | None) -> bool:

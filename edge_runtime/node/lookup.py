@@ -6,6 +6,7 @@ from ..base.errors import Exit, UsageError
 from ..base.limits import CANDIDATES_SHOWN_MAX
 from ..objects.bodies import End
 from .parts import Parts
+from .quarantine import check_quarantine
 from .spool import Live
 
 PREFIX_LENGTH_MIN = 4
@@ -42,6 +43,7 @@ def find_object(parts: Parts, reference: str) -> Live:
     live = parts.spool.find_row(rows[0]) if rows else None
     if live is None:
         _check_gone(parts, text)
+        check_quarantine(parts, text)
         raise UsageError(
             f"There is no object {reference!r} here. `edge-runtime ls` lists the objects of this device.",
             Exit.NOT_FOUND,

@@ -41,6 +41,7 @@ from .membership import Members, Membership
 from .pacing import Pacing
 from .parts import Parts, Settings
 from .polls import Polls
+from .quarantine import Quarantine
 from .reconcile import Reconciler
 from .requests import Requests
 from .results import Results
@@ -50,7 +51,7 @@ from .room import Shortage
 from .schedules import Schedules
 from .shelving import ADVICE_TOPIC, UNITS_TOPIC, Shelving
 from .spool import Live, Spool
-from .store import Quarantined, Store
+from .store import Quarantined, Store, is_damage
 from .swarming import PATH_PREFIX, Swarming
 from .timeline import Timeline
 from .turning import Turner
@@ -97,8 +98,9 @@ class Node:
         )
         self.shelving = Shelving(parts)
         self.turner = Turner(parts, self.judgement, self.custody, self.shelving)
-        self.intake = Intake(parts)
-        self.answers = Answers(parts, self.contacts, self.intake)
+        self.quarantine = Quarantine(parts)
+        self.intake = Intake(parts, self.quarantine)
+        self.answers = Answers(parts, self.contacts, self.intake, self.quarantine)
         self.results = Results(parts, self.answers.show)
         go_on = self.turner.go_on
         self.advising = Advising(parts, go_on)
@@ -115,7 +117,7 @@ class Node:
         self.hearing = Hearing(
             parts, self.contacts, self.intake, self.custody, self.judgement, revoking, acquaintance, go_on
         )
-        self.restoring = Restoring(parts, self.judgement, self._find, self.turner.is_turnable, self._say_advert)
+        self.restoring = Restoring(parts, self.judgement, spool.find_row, self.turner.is_turnable, self._say_advert)
         if timeline.gap_is_unknown:
             store.run("UPDATE objects SET age_is_exact = 0")
         if store.is_derived_missing():
@@ -148,7 +150,7 @@ class Node:
         self.parts.store.clear_derived()
         self.parts.spool.forget_derived()
         for (row,) in self.parts.store.run("SELECT row FROM objects ORDER BY row").fetchall():
-            live = self._find(row)
+            live = self.parts.spool.find_row(row)
             if live is not None:
                 self.shelving.put_away(live)
                 self.parts.spool.shrink()
@@ -310,11 +312,11 @@ class Node:
         effects, appended = len(parts.effects), len(parts.appended)
         parts.store.run("SAVEPOINT look")
         with contained() as caught:
-            live = self._find(row)
+            live = self.parts.spool.find_row(row)
             if live is not None:
                 self.turner.go_on(live)
-        if isinstance(caught.error, sqlite3.OperationalError):
-            raise caught.error  # the disk, not the object
+        if isinstance(caught.error, (sqlite3.OperationalError, Quarantined)) or is_damage(caught.error):
+            raise caught.error or AssertionError  # the disk, or another object
         if caught.error is not None:
             parts.store.run("ROLLBACK TO look")
             found = parts.store.run("SELECT id FROM objects WHERE row = ?", (row,)).fetchone()
@@ -325,19 +327,6 @@ class Node:
     def _on_append(self, live: Live, entry: Entry) -> None:
         self.parts.take_in(live, entry)
         self.parts.note(Stage.APPENDED, live, entry=entry.id.hex()[:16], records=len(entry.records))
-
-    def _find(self, row: int) -> Live | None:
-        try:
-            return self.parts.spool.find_row(row)
-        except Quarantined as error:
-            self.parts.store.run("UPDATE objects SET parked = ? WHERE row = ?", (f"quarantined: {error}", row))
-            self.parts.store.run(
-                "UPDATE shelf SET status = 'dormant', reason = ?, due_ms = NULL WHERE object = ?",
-                (f"quarantined: {error}", row),
-            )
-            fields: dict[str, Any] = {"quarantined": str(error)}
-            self.parts.effects.append(Note(Stage.VERIFIED, b"", fields, is_info=True))
-            return None
 
     def _say_advert(self) -> None:
         settings = self.parts.settings

@@ -23,6 +23,7 @@ from .effects import MembershipChanged, Note, Stage
 from .eviction import check_name
 from .lookup import find_device, find_object
 from .parts import Parts
+from .quarantine import check_quarantine
 from .renewals import note_grant
 from .spool import Live
 from .surroundings import say_radio, wake_readers
@@ -48,6 +49,7 @@ class Requests:
             if had is not None:
                 return had
             check_name(self.parts.eviction, command.name)
+            check_quarantine(self.parts, command.name)
         self.parts.room.check()
         root, _, _ = self.parts.members.current_fleet()
         moment = self.parts.timeline.moment

@@ -13,7 +13,6 @@ from ..base.limits import RESULTS_AT_ONCE_MAX
 from .effects import ResultWaits, Teller
 from .parts import Parts
 from .spool import Live
-from .store import Quarantined
 
 # Rows stay when they are told: entries that come after an end must not tell it again.
 TABLE = """
@@ -51,10 +50,7 @@ class Results:
         ).fetchall()
         rows = []
         for (row,) in found:
-            try:
-                live = self.parts.spool.find_row(row)
-            except Quarantined:
-                live = None  # its entries are damaged: there is nothing to tell
+            live = self.parts.spool.find_row(row)
             if live is None:
                 self.parts.store.run(f"UPDATE {to.value} SET is_told = 1 WHERE object = ?", (row,))
             else:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from ..base.limits import OBJECT_ENTRIES_MAX
+
 
 class Mark(Enum):
     """What losing a table costs."""
@@ -20,11 +22,15 @@ class Mark(Enum):
     PACING = "pacing"  # speed: estimators begin anew, records say that their counts are lower bounds
 
 
+ENTRY_BITS = 14  # of an entry's number in its row number
+assert OBJECT_ENTRIES_MAX + 1_000 < 1 << ENTRY_BITS, "an object at its limit still ends"
+
 # Every table of the spool; a test holds the list to the file.
 MARKS: dict[str, Mark] = {
     **dict.fromkeys(
         ("meta", "objects", "entries", "grants", "fleets", "releases", "keyed_state", "set_facts", "adverts",
-         "happened", "revocations", "tombstones"), Mark.SOURCE,
+         "happened", "revocations", "tombstones",
+         "quarantined", "invitations", "invited"), Mark.SOURCE,
     ),
     **dict.fromkeys(("shelf", "wakes", "digests", "families", "usage"), Mark.DERIVED),
     **dict.fromkeys(("contacts", "polls", "pacing"), Mark.PACING),
@@ -62,7 +68,28 @@ USAGE = """CREATE TABLE usage (
 ) WITHOUT ROWID;
 """
 
-SCHEMA_VERSION = 4
+# Objects whose stored bytes are damaged; `is_over`: mended under another row, but their page could not be cleared.
+QUARANTINED = """CREATE TABLE quarantined (
+    row INTEGER PRIMARY KEY, id BLOB NOT NULL, name TEXT NOT NULL, reason TEXT NOT NULL, since_ms INTEGER NOT NULL,
+    heads BLOB NOT NULL, is_over INTEGER NOT NULL
+);
+"""
+
+# Clustered by (object, n) in the row number itself. As a primary key of two columns the rows stood in an index, where
+# a search reads the whole of each entry that it compares with, overflow pages too; a damaged one then hurts others.
+ENTRIES = f"""CREATE TABLE entries (
+    at INTEGER PRIMARY KEY, id BLOB NOT NULL, raw BLOB NOT NULL,
+    object INTEGER AS (at >> {ENTRY_BITS}) VIRTUAL, n INTEGER AS (at & {(1 << ENTRY_BITS) - 1}) VIRTUAL
+);
+"""
+VIEW_OF_ENTRIES = """CREATE VIEW v_entries AS
+    SELECT lower(hex(o.id)) AS object, e.n, lower(hex(e.id)) AS entry, length(e.raw) AS bytes
+    FROM entries e JOIN objects o ON o.row = e.object;
+"""
+# A condition on `entries`: those of one object, whose row is the first parameter.
+OF_ROW = f"at >= (?1 << {ENTRY_BITS}) AND at < ((?1 + 1) << {ENTRY_BITS})"
+
+SCHEMA_VERSION = 5
 # What brings a spool of an older version to the next one: version -> statements, in one transaction.
 UPGRADES: dict[int, str] = {
     1: """
@@ -81,18 +108,23 @@ UPGRADES: dict[int, str] = {
     DELETE FROM shelf;
     {SHELF_OVER} {TOMBSTONES} {USAGE}
     """,
+    4: f"""
+    {QUARANTINED} {ENTRIES.replace("TABLE entries", "TABLE fresh")}
+    INSERT INTO fresh (at, id, raw) SELECT (object << {ENTRY_BITS}) | n, id, raw FROM entries ORDER BY object, n;
+    DROP VIEW v_entries;
+    DROP TABLE entries;
+    ALTER TABLE fresh RENAME TO entries;
+    {VIEW_OF_ENTRIES}
+    """,
 }
 
 SOURCE = f"""
-{TOMBSTONES}CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+{TOMBSTONES}{QUARANTINED}CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE objects (
     row INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, age_offset_ms INTEGER NOT NULL, age_is_exact INTEGER NOT NULL,
     came_ms INTEGER NOT NULL, parked TEXT NOT NULL DEFAULT ''
 );
-CREATE TABLE entries (
-    object INTEGER NOT NULL, n INTEGER NOT NULL, id BLOB NOT NULL, raw BLOB NOT NULL, PRIMARY KEY (object, n)
-) WITHOUT ROWID;
-CREATE TABLE grants (id BLOB PRIMARY KEY, raw BLOB NOT NULL) WITHOUT ROWID;
+{ENTRIES}CREATE TABLE grants (id BLOB PRIMARY KEY, raw BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE fleets (root BLOB PRIMARY KEY, name TEXT NOT NULL, own_grant BLOB NOT NULL, n INTEGER NOT NULL);
 CREATE TABLE releases (
     object INTEGER NOT NULL, path TEXT NOT NULL, attempt BLOB NOT NULL, try_number INTEGER NOT NULL,
@@ -172,16 +204,13 @@ CREATE TABLE contacts (
 {ESTIMATORS}"""
 
 # The documented views of `query`; hex ids, so that a person can read and type them.
-VIEWS = """
+VIEWS = f"""
 CREATE VIEW v_objects AS
     SELECT lower(hex(o.id)) AS object, s.name, s.intent, s.status, s.reason, lower(hex(s.holder)) AS custodian,
         CASE s.ended WHEN 0 THEN 'completed' WHEN 1 THEN 'failed' WHEN 2 THEN 'cancelled' WHEN 3 THEN 'expired' END
         AS "end", s.class AS priority, s.entries, s.bytes, o.came_ms, o.parked
     FROM objects o JOIN shelf s ON s.object = o.row;
-CREATE VIEW v_entries AS
-    SELECT lower(hex(o.id)) AS object, e.n, lower(hex(e.id)) AS entry, length(e.raw) AS bytes
-    FROM entries e JOIN objects o ON o.row = e.object;
-CREATE VIEW v_steps AS
+{VIEW_OF_ENTRIES}CREATE VIEW v_steps AS
     SELECT lower(hex(o.id)) AS object, r.path, lower(hex(r.attempt)) AS attempt, r.try_number, r.released_ms
     FROM releases r JOIN objects o ON o.row = r.object;
 CREATE VIEW v_contacts AS

@@ -66,8 +66,10 @@ def say_broken(node: Node, say: Callable[[], None]) -> Turn:
 
 def _must_wait(event: e.Event) -> bool:
     return not isinstance(
-        event, (e.Asked, e.AskerGone, e.Imported, e.FleetMade, e.ContactOpened, e.ContactEnded, e.Heard, e.Drained)
-    )
+        event,
+        (e.Asked, e.AskerGone, e.Imported, e.FleetMade, e.Inviting, e.Enrolling, e.ContactOpened, e.ContactEnded,
+         e.Heard, e.Drained),
+    )  # fmt: skip
 
 
 def _serve_one(node: Node, event: e.Event, moment: Moment, why: str) -> list[Effect]:
@@ -78,7 +80,7 @@ def _serve_one(node: Node, event: e.Event, moment: Moment, why: str) -> list[Eff
         match event:
             case e.Asked(ticket, command) if not isinstance(command, READING):
                 return [_refusal(ticket, why)]
-            case e.Imported(ticket) | e.FleetMade(ticket):
+            case e.Imported(ticket) | e.FleetMade(ticket) | e.Inviting(ticket) | e.Enrolling(ticket):
                 return [_refusal(ticket, why)]
             case e.Asked(ticket, command):
                 node.asking.answer(ticket, command)

@@ -43,8 +43,9 @@ UPDATE_SHELF = (
     "UPDATE shelf SET status = ?, intent = ?, reason = ?, holder = ?, is_mine = ?, ended = ?, ended_ms = ?, root = ?, "
     "is_open = ?, deadline_ms = ?, heads = ?, entries = ?, bytes = ?, origin = ?, pin_ms = ? WHERE object = ?"
 )
-# No tombstone's, so that what lies by row cannot pass to another object.
-NEXT_ROW = "SELECT 1 + max(coalesce((SELECT max(row) FROM objects), 0), coalesce((SELECT max(row) FROM tombstones), 0))"
+KEEPS_ROW = ("objects", "tombstones", "quarantined")
+# No tombstone's and none in quarantine, so that what lies by row cannot pass to another object.
+NEXT_ROW = f"SELECT 1 + max({', '.join(f'coalesce((SELECT max(row) FROM {table}), 0)' for table in KEEPS_ROW)})"
 
 
 class Flight(Struct):
@@ -196,10 +197,9 @@ class Spool:
 
     def _load_state(self, row: int, object_id: bytes) -> ObjectState:
         state: ObjectState | None = None
-        for n, entry_id, raw in self.store.run("SELECT n, id, raw FROM entries WHERE object = ? ORDER BY n", (row,)):
-            raw = bytes(raw)
-            if hash256(raw) != bytes(entry_id):
-                raise Quarantined(row, f"entry {n} ({bytes(entry_id).hex()[:16]}) does not have its hash")
+        for n, entry_id, raw in self.store.entries_of(row):
+            if hash256(raw) != entry_id:
+                raise Quarantined(row, f"entry {n} ({entry_id.hex()[:16]}) does not have its hash")
             try:
                 entry = reopen(raw)
                 roots = state.history.created.roots if state is not None else roots_of_first(entry)
@@ -209,7 +209,7 @@ class Spool:
                 else:
                     state.add(entry, roles)
             except PeerError as error:
-                raise Quarantined(row, f"entry {n} ({bytes(entry_id).hex()[:16]}): {error}") from None
+                raise Quarantined(row, f"entry {n} ({entry_id.hex()[:16]}): {error}") from None
         if state is None or state.object != object_id:
             raise Quarantined(row, "no first entry")
         return state
@@ -222,7 +222,7 @@ class Spool:
             "INSERT INTO objects (row, id, age_offset_ms, age_is_exact, came_ms) VALUES (?, ?, ?, ?, ?)",
             (row, first.id, offset_ms, int(age_is_exact), self.timeline.life_ms),
         )
-        self.store.run("INSERT INTO entries VALUES (?, 0, ?, ?)", (row, first.id, first.raw))
+        self.store.put_entry(row, 0, first.id, first.raw)
         state = ObjectState(first, roles, self.members.revocations.void_from(roots_of_first(first)))
         live = Live(row, state, offset_ms, age_is_exact, shelved=Shelved((), ()))
         self.changed[live.object] = None
@@ -233,7 +233,7 @@ class Spool:
         """Store one more entry whose parents are here, and bring the state up to date."""
         n = len(live.state.history)
         self.changed[live.object] = None
-        self.store.run("INSERT INTO entries VALUES (?, ?, ?, ?)", (live.row, n, entry.id, entry.raw))
+        self.store.put_entry(live.row, n, entry.id, entry.raw)
         placed = live.state.add(entry, roles)
         if entry.id == live.staged:  # all up to it is here now
             self.store.run("DELETE FROM tombstones WHERE row = ?", (live.row,))

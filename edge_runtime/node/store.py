@@ -13,8 +13,8 @@ from typing import Any
 
 from ..base.errors import EdgeError, Exit, UsageError
 from .schema import (
-    DERIVED, DERIVED_TABLES, FAMILIES, HAPPENED, INVITATIONS, PACING, REVOCATIONS, SCHEMA_VERSION, SOURCE, UPGRADES,
-    VIEWS,
+    DERIVED, DERIVED_TABLES, ENTRY_BITS, FAMILIES, HAPPENED, INVITATIONS, OF_ROW, PACING, REVOCATIONS, SCHEMA_VERSION,
+    SOURCE, UPGRADES, VIEWS,
 )  # fmt: skip
 
 
@@ -33,6 +33,10 @@ class StoreFailed(EdgeError):
     def is_io(self) -> bool:
         """Whether the machine could not do what SQLite asked of it."""
         return self.code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+
+class SpoolDamaged(EdgeError):
+    """Not even what every turn needs can be read: the process ends with this, for it knows nothing for sure."""
 
 
 class Quarantined(EdgeError):
@@ -101,8 +105,10 @@ class Store:
             self.run("BEGIN IMMEDIATE")
             yield
             self.run("COMMIT")
-        except sqlite3.OperationalError as error:
-            raise StoreFailed(str(error), code_of(error)) from error
+        except sqlite3.DatabaseError as error:
+            if not isinstance(error, sqlite3.OperationalError) and not is_damage(error):
+                raise
+            raise StoreFailed(describe(error), code_of(error)) from error
         finally:
             if self.connection.in_transaction:  # whatever went wrong: nothing of it stays
                 self.run("ROLLBACK")
@@ -118,6 +124,34 @@ class Store:
             if self.connection.in_transaction:
                 self.run("ROLLBACK")
             self.forget_meta()
+
+    def entries_of(self, row: int) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield (n, id, bytes) of an object's entries in the order in which they were stored.
+
+        Raises:
+            Quarantined: a page of them cannot be read.
+        """
+        n = -1
+        try:
+            for n, entry_id, raw in self.run(f"SELECT n, id, raw FROM entries WHERE {OF_ROW} ORDER BY at", (row,)):
+                yield n, bytes(entry_id), bytes(raw)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            raise Quarantined(row, f"what follows entry {n} cannot be read: {error}") from None
+
+    def put_entry(self, row: int, n: int, entry_id: bytes, raw: bytes) -> None:
+        """Store an object's entry number n.
+
+        Raises:
+            Quarantined: the page on which it belongs, among others of the object, is damaged.
+        """
+        try:
+            self.run("INSERT INTO entries (at, id, raw) VALUES (?, ?, ?)", (row << ENTRY_BITS | n, entry_id, raw))
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error) or n == 0:
+                raise
+            raise Quarantined(row, f"entry {n} cannot be stored: {error}") from None
 
     def get_meta(self, name: str, default: Any = None) -> Any:
         """Return a value of `meta` (int, text or bytes), from memory after the first time."""
@@ -172,3 +206,22 @@ def read_version(connection: sqlite3.Connection) -> int:
 def code_of(error: sqlite3.Error) -> int:
     """Return SQLite's primary result code of an error, 0 where it has none (errors of the module itself)."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+# https://www.sqlite.org/rescode.html: a page that cannot be read, or that is none.
+_UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS)
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Say whether stored bytes are damaged, in distinction to a disk that takes none, and to a mistake of ours."""
+    if not isinstance(error, sqlite3.DatabaseError):
+        return False
+    is_bad = code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return is_bad or getattr(error, "sqlite_errorcode", 0) in _UNREADABLE
+
+
+def describe(error: sqlite3.DatabaseError) -> str:
+    """Return what is wrong, for people, and what they can do about damage that is not one object's."""
+    if code_of(error) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return str(error)
+    return f"{error}: pages that all objects need are damaged; stop the device, move spool.db aside, start again"

@@ -24,13 +24,14 @@ from ..objects.grants import may_append
 from ..objects.kinds import Kind
 from ..objects.records import read_clear, read_sealed
 from .messages import Ended, Gone, Head
+from .schema import ENTRY_BITS, OF_ROW
 from .spool import Live, Spool
 from .store import Store
 from .usage import Kind as Use
 
 GONE_PER_MESSAGE = 250
 # Tables with rows of one object, besides `objects` and what its tombstone replaces.
-OF_OBJECT = ("entries", "releases", "happened", "wakes", "families", "polls", "shelf")
+OF_OBJECT = ("releases", "happened", "wakes", "families", "polls", "shelf")
 
 
 class Tombstone(Struct, frozen=True):
@@ -95,6 +96,7 @@ class Tombstones:
         spool.forget(object_id)
         for table in OF_OBJECT:
             self.store.run(f"DELETE FROM {table} WHERE {'row' if table == 'objects' else 'object'} = ?", (row,))
+        self.store.run(f"DELETE FROM entries WHERE {OF_ROW}", (row,))
         self.store.run("DELETE FROM objects WHERE row = ?", (row,))
         self.store.run(
             "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)",
@@ -107,7 +109,7 @@ class Tombstones:
         return object_id
 
     def _created_of(self, row: int) -> CreatedClear:
-        raw = self.store.run("SELECT raw FROM entries WHERE object = ? AND n = 0", (row,)).fetchone()
+        raw = self.store.run("SELECT raw FROM entries WHERE at = ?", (row << ENTRY_BITS,)).fetchone()
         clear = read_clear(reopen(bytes(raw[0])).records[0])
         assert isinstance(clear, CreatedClear)
         return clear

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 
 from ..base.errors import Exit, UsageError
 from ..base.foreign import contained
-from ..base.limits import TURN_EVENTS_MAX, TURN_MS_MAX
+from ..base.limits import QUARANTINED_PER_TURN_MAX, TURN_EVENTS_MAX, TURN_MS_MAX
 from ..base.moment import Moment
 from .asking import Refused
-from .effects import Answer, Turn
+from .effects import Answer, Effect, Turn
 from .events import Asked, Enrolling, Event, FleetMade, Imported, Inviting
 from .node import Node
-from .store import StoreFailed
+from .quarantine import salvage
+from .store import Quarantined, SpoolDamaged, StoreFailed, describe, is_damage
 
 
 def run_turn(
@@ -28,9 +29,29 @@ def run_turn(
     objects are set aside, and the rest of the turn goes on. `must_write` commits something even so, to see if it can.
 
     Raises:
+        SpoolDamaged: memory cannot be read anew after a failed commit; the process must end.
         StoreFailed: the commit failed. Nothing was said and memory is dropped; the caller keeps the events, performs
             nothing, and tries again or stops taking custody.
     """
+    notes: list[Effect] = []
+    for _ in range(QUARANTINED_PER_TURN_MAX):
+        try:
+            turn, handled = _run(node, events, read_moment, must_write)
+        except Quarantined as damaged:
+            node.forget_memory()
+            row, store = damaged.object_row, node.parts.store
+            found = salvage(store, row)
+            with store.transaction():
+                notes.append(node.quarantine.set_aside(row, damaged.reason, found))
+        else:
+            turn.effects[:0] = notes
+            return turn, handled
+    raise StoreFailed(f"more than {QUARANTINED_PER_TURN_MAX} objects are damaged", sqlite3.SQLITE_CORRUPT)
+
+
+def _run(
+    node: Node, events: Sequence[Event], read_moment: Callable[[], Moment], must_write: bool
+) -> tuple[Turn, int]:  # fmt: skip
     total = Turn()
     handled = 0
     begun = read_moment()
@@ -51,7 +72,10 @@ def run_turn(
                 node.parts.timeline.save()
             total.alarm_boot_ms = node.alarm_boot_ms()
     except StoreFailed:
-        node.forget_memory()
+        try:
+            node.forget_memory()
+        except sqlite3.DatabaseError as error:
+            raise SpoolDamaged(describe(error)) from error
         raise
     node.parts.eviction.write_back()
     return total, handled
@@ -72,7 +96,9 @@ def _handle_one(node: Node, event: Event, moment: Moment) -> Turn:
             _undo(node)
             node.forget_memory(touched)
             return Turn(effects=[Answer(refused.ticket, error=refused.error)])
-        case sqlite3.OperationalError() as error:
+        case Quarantined() as damaged:
+            raise damaged  # not the event's fault: the turn is run again without that object
+        case sqlite3.DatabaseError() as error if isinstance(error, sqlite3.OperationalError) or is_damage(error):
             raise error  # the disk, not the object: the whole turn fails
         case error:
             # A bug in one object's turn must not stop the others: it is rolled back alone and set aside.

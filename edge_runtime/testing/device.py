@@ -22,6 +22,7 @@ from ..node import events as e
 from ..node.eviction import StoreTerms
 from ..node.node import Node
 from ..node.parts import Reservation, Settings
+from ..node.quarantine import open_mending
 from ..node.store import Store
 from ..node.validity import Stance
 from ..objects.condition_text import parse
@@ -124,11 +125,13 @@ class Device:
             f"{self.name}-{self.boots}", self.plan.contact_plans, store=self.plan.store,
             stance=self.plan.stance,
         )  # fmt: skip
-        with self.store.transaction():
-            self._node = Node(
+        self._node = open_mending(
+            self.store,
+            lambda: Node(
                 self.store, self.key, self.root_keys, self.apps, self.policy, settings,
                 chance.randbytes, self.read_moment(),
-            )  # fmt: skip
+            ),
+        )  # fmt: skip
         self.inbox.append(e.Restored())
 
     def _reservations(self) -> tuple[Reservation, ...]:

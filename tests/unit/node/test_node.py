@@ -68,7 +68,7 @@ def test_asking_for_a_damaged_object_is_refused_and_appends_nothing(
     world.run()
     with pytest.raises(UsageError):
         base.ask(command)
-    assert base.store.run("SELECT count(*) FROM entries").fetchone() == (2,)
+    assert base.store.run("SELECT count(*) FROM entries WHERE object = 1").fetchone() == (2,)
 
 
 def test_a_name_given_twice_is_one_object(base: Device) -> None:

@@ -30,7 +30,7 @@ from ..base.limits import (
     VACUUM_PAGES_MAX, VACUUM_PERIOD_MS,
 )  # fmt: skip
 from .agenda import Agenda
-from .effects import Note, Stage
+from .effects import Note, Stage, Teller
 from .polls import Polls
 from .spool import Spool
 from .store import Store
@@ -223,10 +223,12 @@ class Eviction:
         return awaiting is None
 
     def _is_to_be_told(self, row: int) -> bool:
-        """Say whether a bridge has still to tell the result of an object; no table, no bridge."""
-        if not self.store.run("SELECT 1 FROM sqlite_master WHERE name = 'results'").fetchone():
-            return False
-        return self.store.run("SELECT 1 FROM results WHERE object = ? AND is_told = 0", (row,)).fetchone() is not None
+        """Say whether a bridge or the outbox has still to tell the result of an object; no table, nobody to tell it."""
+        return any(
+            self.store.run("SELECT 1 FROM sqlite_master WHERE name = ?", (to.value,)).fetchone()
+            and self.store.run(f"SELECT 1 FROM {to.value} WHERE object = ? AND is_told = 0", (row,)).fetchone()
+            for to in Teller
+        )
 
     # --- Alarm and pages --------------------------------------------------------------------------------------
 

@@ -247,6 +247,13 @@ def test_an_object_travels_by_file(pair: Pair, tmp_path: Path) -> None:
     assert pair.drone.ask("show", object=object_id)["result"] == "hello Kay"
     assert "all signatures hold" in pair.text("verify", str(file))
     assert "0 new" in pair.text("import", str(file))
+    folder = tmp_path / "stick" / "capsules"
+    rows = pair.rows("export", "--all", "-o", str(folder))
+    assert {row["object"] for row in rows} == {row["object"] for row in pair.rows("ls")}
+    assert sorted(str(path) for path in folder.iterdir()) == [row["file"] for row in rows]
+    assert "all signatures hold" in pair.text("verify", rows[0]["file"])
+    assert "import" in pair.text("export", "--all", "-o", str(folder)), "written anew"
+    assert pair.base.run("export", "-o", str(file), check=False).returncode == Exit.USAGE
 
 
 # --- Revocation -----------------------------------------------------------------------------------------------------

@@ -77,10 +77,48 @@ def config(options: Namespace) -> int:
 
 
 def export(options: Namespace) -> int:
-    """Write one object's capsule."""
+    """Write one object's capsule, or those of all objects held here."""
+    if bool(options.object) == options.all:
+        raise UsageError("export: name one object, or give --all.")
+    if options.all:
+        return say(options, "export", _export_all(options, Path(options.output)))
     value = ask(options, "export", object=options.object)
     write_file(options.output, bytes.fromhex(value.pop("capsule")))
     return say(options, "export", {**value, "file": options.output})
+
+
+def _export_all(options: Namespace, folder: Path) -> list[dict[str, Any]]:
+    """Write each object's capsule into a folder, as OBJECT.capsule; what stands there of the same object is replaced.
+
+    Raises:
+        UsageError: the folder cannot be made or written; what was written before stays.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made: {error.strerror}.", Exit.FAILED) from None
+    rows: list[dict[str, Any]] = []
+    with open_client(options) as client:
+        ids, last = [], ""
+        while page := client.query(f"SELECT object FROM objects WHERE object > '{last}' ORDER BY object LIMIT 5000"):
+            ids += [row["object"] for row in page]
+            last = ids[-1]
+        progress = Progress("export", len(ids), "objects", is_silent=options.json)
+        try:
+            for number, object_id in enumerate(ids, start=1):
+                try:
+                    value = client.ask("export", object=object_id)
+                except UsageError as error:
+                    if error.exit is not Exit.NOT_FOUND:
+                        raise
+                    continue  # it went meanwhile
+                file = folder / f"{object_id}.capsule"
+                write_file(str(file), bytes.fromhex(value.pop("capsule")))
+                rows.append({**value, "file": str(file)})
+                progress.advance(number)
+        finally:
+            progress.end()
+    return rows
 
 
 def verify(options: Namespace) -> int:
@@ -109,7 +147,7 @@ def import_capsules(options: Namespace) -> int:
     with open_client(options) as client:
         for file in options.files:
             try:
-                value = _import_one(client, file)
+                value = _import_one(client, file, options.json)
             except UsageError as error:
                 if error.exit is Exit.NO_DAEMON or len(options.files) == 1:
                     raise
@@ -120,9 +158,9 @@ def import_capsules(options: Namespace) -> int:
     return int(code)
 
 
-def _import_one(client: BlockingClient, file: str) -> dict[str, Any]:
+def _import_one(client: BlockingClient, file: str, is_json: bool) -> dict[str, Any]:
     data = read_file(file, 2 * OBJECT_BYTES_MAX)
-    progress = Progress(file, len(data))
+    progress = Progress(file, len(data), is_silent=is_json)
     value: dict[str, Any] = {}
     try:
         for at in range(0, max(1, len(data)), CHUNK_BYTES):

@@ -260,5 +260,6 @@ def _add_files(commands: Any) -> None:
         commands, "export", "write one object's capsule",
         "The file holds the whole history. Next: `verify FILE`, then `import FILE` on a device of the fleet.",
     )  # fmt: skip
-    sub.add_argument("object", help=OBJECT_HELP)
-    sub.add_argument("-o", "--output", required=True, metavar="FILE")
+    sub.add_argument("object", nargs="?", default="", help=OBJECT_HELP)
+    sub.add_argument("--all", action="store_true", help="every object held here, a file each")
+    sub.add_argument("-o", "--output", required=True, metavar="FILE", help="with --all a folder")

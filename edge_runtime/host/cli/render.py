@@ -290,7 +290,10 @@ def _render_policy(value: dict[str, Any]) -> str:
     return f"{value['file']} is right: {count(value['rules'], 'rule', 'rules')}."
 
 
-def _render_export(value: dict[str, Any]) -> str:
+def _render_export(value: dict[str, Any] | list[dict[str, Any]]) -> str:
+    if isinstance(value, list):
+        entries = count(sum(row["entries"] for row in value), "entry", "entries")
+        return f"Written: {count(len(value), 'object', 'objects')}, {entries}. Next: `edge-runtime import FILE…`."
     return (
         f"Written: {value['file']}, {count(value['entries'], 'entry', 'entries')} of {value['object'][:12]}.\n"
         "Next: `edge-runtime verify FILE`, or `edge-runtime import FILE` on a device of the fleet."

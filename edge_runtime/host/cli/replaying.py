@@ -49,7 +49,7 @@ def replay(options: Namespace) -> int:
 def _play(options: Namespace, intents: dict[str, Intent]) -> Iterator[tuple[str, Rehearsal]]:
     """Yield what came of each, with the file's or the object's name; a progress line while it takes long."""
     sources = list(_of_files(options)) if options.files else _of_device(options)
-    progress = Progress("replay", len(sources), "objects")
+    progress = Progress("replay", len(sources), "objects", is_silent=options.json)
     try:
         for number, (name, load) in enumerate(sources, start=1):
             try:

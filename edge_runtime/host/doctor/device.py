@@ -12,7 +12,7 @@ from typing import Any
 
 from ...base.errors import Exit, UsageError
 from ...base.limits import DOCTOR_ASK_S_MAX
-from ...base.units import format_duration
+from ...base.units import MIB, format_duration
 from ...client import BlockingClient
 from ..config import read_config
 from ..control import CREDENTIALS
@@ -22,6 +22,7 @@ from .finding import Finding, Known, Place, fine, warn, wrong
 from .multicast import count_neighbours, judge, probe
 
 ARP = Path("/proc/net/arp")
+SPOOL_FULL_PERCENT = 90  # of its bound: soon only what is evicted makes room
 PACKAGE = Path(__file__).resolve().parents[2]
 
 
@@ -61,6 +62,10 @@ def check_daemon(known: Known) -> list[Finding]:
     found = [_check_age(known.process)]
     if status.get("trouble"):
         found.append(wrong("daemon", f"Trouble: {status['trouble']}.", "See the disk above, and the daemon's log."))
+    found += _check_storage(status)
+    drop = (status.get("drop") or {}).get("trouble")
+    if drop:
+        found.append(wrong("drop", f"{drop}.", "Put that right; files wait, and nothing is lost."))
     for failure in status.get("apps_failed", ()):
         found.append(wrong("apps", f"An app is not loaded: {failure}", "Mend it and start the daemon again."))
     if status.get("hung_threads"):
@@ -69,6 +74,20 @@ def check_daemon(known: Known) -> list[Finding]:
     if status.get("held"):
         found.append(warn("held", "This device is held: no new effects.", "`edge-runtime release` ends it."))
     return found
+
+
+def _check_storage(status: dict[str, Any]) -> list[Finding]:
+    storage, used = status.get("storage", {}), status.get("bytes", {})
+    if not storage.get("takes_in", True):
+        do = "Make room: docs/disk.md says what takes it, and what goes first."
+        return [wrong("storage", f"This device takes in nothing more: {storage.get('reason')}.", do)]
+    limit, taken = used.get("limit"), used.get("used", 0)
+    if not limit:
+        return []
+    says = f"The spool takes {taken / MIB:.1f} of {limit / MIB:.0f} MiB."
+    if taken > limit * SPOOL_FULL_PERCENT // 100:
+        return [warn("storage", says, "Raise `[store] max_bytes`, or end what is not needed: docs/disk.md.")]
+    return [fine("storage", says)]
 
 
 def _check_age(process: int | None, package: Path = PACKAGE) -> Finding:

@@ -10,6 +10,8 @@ from edge_runtime.base.errors import Exit, UsageError
 from edge_runtime.base.limits import ENDED_KEPT_MS_DEFAULT, HANDED_KEPT_MS, VACUUM_PAGES_KEPT, VACUUM_PAGES_MAX
 from edge_runtime.base.units import DAY_MS, HOUR_MS, KIB
 from edge_runtime.node import commands as c
+from edge_runtime.node import events as e
+from edge_runtime.node.effects import Teller
 from edge_runtime.node.eviction import StoreTerms
 from edge_runtime.node.store import Store
 from edge_runtime.objects import bodies as b
@@ -289,3 +291,19 @@ def test_other_terms_count_at_once() -> None:
     relay.fact("x", 1)
     world.run(seconds=1)
     assert len(names(relay)) < 8
+
+
+@pytest.mark.parametrize("to", Teller)
+def test_an_end_that_is_still_to_be_told_stays_until_it_is(to: Teller) -> None:
+    world = make_world("base")
+    base = world.device("base")
+    base.inbox.append(e.Called(lambda: base.node.results.watch("out", to)))
+    world.run(seconds=1)
+    made = hold(base, "told", labels=["out"])
+    base.signal("told", "go")
+    world.run(seconds=1)
+    pass_days(world, base, ENDED_KEPT_MS_DEFAULT // DAY_MS + 2)
+    assert names(base) == ["told"], "its retention is over, and nobody has it yet"
+    base.inbox.append(e.Called(lambda: base.node.results.strike(bytes.fromhex(made["object"]), to)))
+    pass_days(world, base, 1)
+    assert names(base) == []

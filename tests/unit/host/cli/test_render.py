@@ -145,6 +145,7 @@ ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("config", {"ok": True, "file": "c.toml", "apps": 1, "capabilities": []}, ("c.toml", "1 app,", "no capab")),
     ("policy", {"ok": True, "file": "p.toml", "rules": 2}, ("p.toml", "2 rules")),
     ("export", CAPSULE, ("a.capsule", "3 entries", "import")),
+    ("export", [CAPSULE, CAPSULE], ("2 objects", "6 entries", "import")),
     ("verify", CAPSULE, ("3 entries", "full", "efefefefefef")),
     ("fleet-create", FLEET, (f"Fleet field, {OBJECT}", "fleet backup -o FILE", "enroll")),
     ("fleet-backup", {**FLEET, "file": "r.toml"}, ("r.toml", "fleet field", "fleet restore FILE")),

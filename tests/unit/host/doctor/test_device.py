@@ -30,6 +30,11 @@ def place(tmp_path: Path) -> Place:
         ({"trouble": "the spool cannot be written: disk full"}, "daemon", Level.ERROR, "disk full"),
         ({"apps_failed": ["survey:app: no such module"]}, "apps", Level.ERROR, "no such module"),
         ({"hung_threads": 2}, "steps", Level.WARNING, "2 step(s)"),
+        ({"storage": {"takes_in": False, "reason": "the disk is full"}}, "storage", Level.ERROR, "the disk is full"),
+        ({"storage": {"takes_in": True}, "bytes": {"limit": 100 << 20, "used": 95 << 20}}, "storage", Level.WARNING,
+         "95.0 of 100 MiB"),
+        ({"storage": {"takes_in": True}, "bytes": {"limit": 100 << 20, "used": 5 << 20}}, "storage", Level.OK, "5.0 of"),
+        ({"drop": {"trouble": "the drop folder cannot be used: No space left"}}, "drop", Level.ERROR, "No space left"),
         ({"held": True}, "held", Level.WARNING, "no new effects"),
     ],
 )

@@ -70,7 +70,7 @@ export function duration(ms) {
   }
 }
 
-const since = (ms) => (ms < 1_000 ? "now" : `${duration(ms)} ago`);
+const since = (ms) => (ms < 1_000 ? "just now" : `${duration(ms)} ago`);
 const FORMS = {
   ago: (at) => since(serverNow() - at),
   for: (at) => `for ${duration(Math.max(1_000, serverNow() - at))}`,

@@ -7,6 +7,7 @@ import { row, rows } from "./stream.js";
 
 const STEP = 30;
 const WAITS_MAX = 12;
+const HINT = byId("one-hint").textContent.replace(/\s+/g, " ");
 let most = STEP;
 let of = "";
 
@@ -24,6 +25,10 @@ export function drawHistory() {
   byId("one-body").hidden = !show;
   byId("one-hint").hidden = Boolean(show);
   if (error) setText(byId("one-hint"), error.error);
+  else if (!show) {
+    setText(byId("one-title"), "One object");
+    setText(byId("one-hint"), HINT);
+  }
   if (!show || !explain) return;
   if (of !== show.object) [of, most] = [show.object, STEP];
   const records = rows("trace");

@@ -31,7 +31,7 @@ export function drawMap() {
   if (!own || !width) return;
   const peers = peersInOrder();
   const drawn = peers.slice(0, PEERS_MAX);
-  const height = width < 480 ? 250 : 290;
+  const height = (width < 480 ? 200 : 250) + (drawn.length > 2 ? 60 : 0);
   const middle = { x: width / 2, y: height / 2 - 6 };
   const reach = { x: Math.min(width / 2 - 64, 300), y: height / 2 - 62 };
   const places = drawn.map((peer, at) => {

@@ -20,6 +20,7 @@ function follow(isFirst = false) {
   const id = object();
   choose(id);
   drawBoard(id);
+  if (!id) drawHistory();
   if (!isFirst && id) byId("one-title").focus();
 }
 

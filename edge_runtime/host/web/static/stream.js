@@ -41,14 +41,18 @@ function connect() {
   source = new EventSource(chosen ? `/events?object=${encodeURIComponent(chosen)}` : "/events");
   source.onmessage = (event) => {
     const { now_ms: nowMs, changed, trouble } = JSON.parse(event.data);
-    if (isFirst) state.sections = {}; // a new connection is told everything
+    const names = new Set(Object.keys(changed));
+    if (isFirst) {
+      // A new connection is told everything: what it does not name is gone.
+      for (const name of Object.keys(state.sections)) names.add(name);
+      state.sections = {};
+    }
     isFirst = false;
     hearClock(nowMs);
     state.heardAt = performance.now();
     const wasLive = state.isLive;
     state.isLive = true;
     state.trouble = trouble;
-    const names = new Set(Object.keys(changed));
     for (const [name, change] of Object.entries(changed)) apply(name, change);
     tell(names, !wasLive);
   };

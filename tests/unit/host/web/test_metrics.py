@@ -6,7 +6,7 @@ import subprocess
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.daemons import Daemon
+from tests.support.daemons import ROOT, Daemon
 from tests.support.requires import require
 from tests.support.web import request, url_of
 
@@ -37,6 +37,13 @@ def test_the_clients_parser_reads_it_and_it_says_what_status_says(daemon: Daemon
     assert found["edge_runtime_contacts", ()] == status["contacts"] == 0
     assert found["edge_runtime_radio_on", ()] == 1
     assert found["process_resident_memory_bytes", ()] > 1_000_000
+
+
+def test_the_page_of_the_docs_names_every_metric(daemon: Daemon) -> None:
+    page = (ROOT / "docs" / "status-page.md").read_text()
+    samples = {name for name, _ in values_of(scrape(daemon)) if name.startswith("edge_runtime_")}
+    assert len(samples) > 20
+    assert sorted(name for name in samples if f"`{name}" not in page) == []
 
 
 def test_promtool_finds_nothing_to_improve(daemon: Daemon) -> None:

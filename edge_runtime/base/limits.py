@@ -272,6 +272,11 @@ VACUUM_PAGES_KEPT = 64  # left free for the next entries
 # --- Time. ---
 TIMER_SLICE_MS_MAX = 30 * SECOND_MS  # no sleep of the host's timer is longer: clocks are read again
 SEQUENCE_BLOCK = 10_000  # reserved on disk before use
+CLOCK_SAVE_MS = 5 * MINUTE_MS  # the life clock is written so often while something is due: a power cut takes no more
+ABSENCE_MS_MAX = 180 * DAY_MS  # a longer power-off or stay on a stick is a wrong clock: the age is a lower bound then
+TRANSIT_MS_MAX = DAY_MS  # on a link; light needs 4 h to Neptune, and what says more is a wrong clock
+PEER_STEP_MS_MAX = 31 * DAY_MS  # by a peer's word: a month in a drawer; of more the rest comes with later contacts
+PEER_STEP_EVERY_MS = 1 * HOUR_MS  # between two such steps, so that a liar needs days for a year
 
 # --- Pacing. ---
 RTO_MS_INITIAL = 1_000  # before the first answer (RFC 6298 section 2.1)
@@ -347,6 +352,8 @@ assert PROBE_MS_FIRST <= PROBE_ALONE_MS_MAX <= PROBE_MS_MAX < PLACE_LOOK_MS
 assert PROBE_COST_MS <= PROBE_COST_MS_MAX
 assert 2 * PROBE_COST_MS * GAP_MS_MEAN_MAX <= PROBE_MS_MAX**2, "by default the cost decides, not the bound"
 assert LISTENERS_MAX <= LATE_ANSWERS_MAX
+assert TIMER_SLICE_MS_MAX < CLOCK_SAVE_MS < HOUR_MS, "a board that runs for an hour must get on"
+assert TRANSIT_MS_MAX < PEER_STEP_MS_MAX < ABSENCE_MS_MAX < 365 * DAY_MS, "a clock that is a year off adds nothing"
 assert FLAP_MS <= STAY_MS_MAX <= TRIES_STAY_MS_MAX < DORMANCY_MS_MAX
 assert LOOPS_FREE < LOOPS_STUCK < RESUMPTIONS_PER_TURN_MAX
 assert 3 * TRIES_STUCK < OBJECT_ENTRIES_MAX, "a call that never works may not end its object by its entries"

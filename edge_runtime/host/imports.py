@@ -65,7 +65,8 @@ class Imports:
             self._refuse(ticket, error)
             return
         header = capsule.header
-        self._post(Imported(ticket, header.object, capsule.grants, capsule.entries, header.age_ms, header.age_is_exact))
+        age = (header.age_ms, header.age_is_exact, header.wall_ms, header.trust)
+        self._post(Imported(ticket, header.object, capsule.grants, capsule.entries, *age))
 
     def _refuse(self, ticket: int, error: Exception) -> None:
         refusal = UsageError(

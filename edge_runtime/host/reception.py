@@ -31,7 +31,7 @@ class Reception:
 
     Args:
         spawn: runs a coroutine as a task of the daemon. is_stopping: then nothing is asked any more.
-        tell_of_host: what `status` says besides what the node knows.
+        tell_of_host: what `status` says besides what the node knows, which it is given.
 
     Attributes:
         links: who is asked for a membership; None until they stand.
@@ -40,7 +40,7 @@ class Reception:
 
     def __init__(
         self, state: StateDir, thread: NodeThread, spawn: Callable[[Coroutine[Any, Any, None]], object],
-        is_stopping: Callable[[], bool], tell_of_host: Callable[[], dict[str, Any]],
+        is_stopping: Callable[[], bool], tell_of_host: Callable[[dict[str, Any]], dict[str, Any]],
     ) -> None:  # fmt: skip
         self._state = state
         self._thread = thread
@@ -80,7 +80,7 @@ class Reception:
     def answer(self, answer: Answer) -> None:
         """Hand an answer to whoever asked, if it is still there."""
         if self._status_tickets.pop(answer.ticket, answer.ticket) is None and isinstance(answer.value, dict):
-            answer = replace(answer, value={**answer.value, **self._tell_of_host()})
+            answer = replace(answer, value={**answer.value, **self._tell_of_host(answer.value)})
         if self.inquiries.hear(answer):
             return
         if answer.ticket >= 0:

@@ -25,7 +25,7 @@ from ..node.membership import Membership
 from ..node.parts import Reservation
 from .advising.asking import Advisors
 from .apps import LoadedApps, load_apps
-from .clock import Clock
+from .clock import Clock, report
 from .config import Config, read_config, read_policy
 from .device import follow_config, host_name, make_node, replace_offers
 from .lean import settle_memory
@@ -298,8 +298,8 @@ class Runtime:
                 case _:
                     assert_never(effect)
 
-    def _tell_of_host(self) -> dict[str, Any]:
-        """Return what only the machine's side knows, for `status`."""
+    def _tell_of_host(self, status: dict[str, Any]) -> dict[str, Any]:
+        """Return what only the machine's side knows, for `status`, given what the node says."""
         links = self.links.report() if self.links is not None else {}
         return {
             "apps_failed": list(self.loaded.failures), "steps_running": self.workers.running,
@@ -307,6 +307,7 @@ class Runtime:
             "advice": self.advisors.counts, "sources": self.sources.report(),
             "web": self.web.url or None if self.web is not None else None,
             "drop": None if self.drop is None else self.drop.report(),
+            "clock": report(status["clock"], self.clock.source),
         }  # fmt: skip
 
     def _answer_later(self, answer: f.Answer, done: object) -> None:

@@ -20,7 +20,7 @@ from functools import partial
 from types import FrameType
 
 from ..base.errors import EdgeError
-from ..base.limits import BODY_SLICE_MS_MAX, INBOX_BYTES_MAX, TIMER_SLICE_MS_MAX, TURN_EVENTS_MAX
+from ..base.limits import BODY_SLICE_MS_MAX, CLOCK_SAVE_MS, INBOX_BYTES_MAX, TIMER_SLICE_MS_MAX, TURN_EVENTS_MAX
 from ..node.effects import Effect, MembershipChanged, Turn
 from ..node.events import AskerGone, Asked, Called, ContactEnded, Drained, Event, FactRead, Heard, TimeCame, is_own
 from ..node.membership import Membership
@@ -83,6 +83,7 @@ class NodeThread:
         self._timer: asyncio.TimerHandle | None = None
         self._alarm_ms: int | None = None
         self._told_alarm_ms: int | None = None
+        self._kept_ms = clock.read().boot_ms  # when the clock was surely written last
         self._has_failed = False  # since the loop was told of a turn
         self._is_turning = False
         self._is_watched = False
@@ -339,11 +340,12 @@ class NodeThread:
 
     def _ring(self) -> None:
         self._timer = None
-        alarm_ms = self._alarm_ms
-        if alarm_ms is not None and self._clock.read().boot_ms < alarm_ms:
+        alarm_ms, now_ms = self._alarm_ms, self._clock.read().boot_ms
+        if alarm_ms is not None and now_ms < min(alarm_ms, self._kept_ms + CLOCK_SAVE_MS):
             self._arm(alarm_ms)  # a slice ended: the clocks were read again, without a turn
             return
-        self.post(TimeCame())
+        self._kept_ms = now_ms
+        self.post(TimeCame())  # due, or a turn that writes the clock alone: a power cut takes no more than that
 
     def _watch(self) -> None:
         """Look twice a slice whether a body came back, for as long as there is work; then nothing ticks."""

@@ -14,6 +14,7 @@ from ..objects.kinds import Kind
 from ..objects.records import Record, read_clear, read_sealed
 from . import commands as c
 from .contacts import Contacts
+from .dates import odd_date
 from .delegating import family_rows
 from .fading import Presence
 from .intake import Intake
@@ -81,6 +82,7 @@ class Answers:
             "expires_in_ms": None if finish is not None else max(0, expires_ms - age_ms),
             "lifetime_ms": history.created.lifetime_ms,
             "age_ms": age_ms,
+            "age_is_exact": live.age_is_exact,
             "priority": history.created.priority,
             "entries": len(history),
             "bytes": history.bytes_size,
@@ -152,13 +154,14 @@ class Answers:
         """The rows of one entry."""
         void = live.state.history.placed[entry.id].void
         flag = flag_of(self.parts, live, entry)
+        odd = odd_date(live.state.history, entry, self.parts.timeline.moment)
         return [
             {
                 "entry": entry.id.hex(), "at_ms": entry.wall_ms, "age_ms": entry.age_ms,
                 "device": entry.author.hex(), "device_name": self.parts.adverts.name_of(entry.author),
                 "stage": stage_of(record.kind), "kind": kind_name(record.kind), "epoch": entry.epoch,
                 "sequence": entry.sequence, "void": void or None, "body": body_of(record),
-                "acted_before_revocation_known": flag,
+                "acted_before_revocation_known": flag, "odd_date": odd,
             }
             for record in entry.records
         ]  # fmt: skip
@@ -243,6 +246,7 @@ class Answers:
             "carried_for": self._carried_for(),
             "refused": dict(sorted(self.intake.refusals.items())),
             "facts": {"known": len(facts.by_name), "dropped": facts.dropped, "refused": facts.refused},
+            "clock": self.parts.timeline.report(),
             "evaluations": self.parts.agenda.looks, "queued": len(self.parts.agenda),
         }  # fmt: skip
 

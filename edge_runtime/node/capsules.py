@@ -11,6 +11,7 @@ from .effects import Answer
 from .events import Imported
 from .intake import Intake
 from .parts import Parts
+from .residence import age_from_file
 from .spool import Live
 
 
@@ -44,7 +45,9 @@ class Capsules:
             self.parts.room.check()
         except UsageError as refusal:
             return Answer(event.ticket, error=refusal)
-        taken = self.intake.take(event.object, event.grants, event.entries, event.age_ms, event.age_is_exact)
+        now = self.parts.timeline.moment
+        age = age_from_file(event.age_ms, event.age_is_exact, event.wall_ms, event.trust, now)
+        taken = self.intake.take(event.object, event.grants, event.entries, *age)
         if taken.live is None:
             known = ", ".join(f"{reason} {count}" for reason, count in sorted(self.intake.refusals.items()))
             error = UsageError(

@@ -344,8 +344,9 @@ class Contacts:
         needed = dict.fromkeys(entry.grant for entry in batch)
         grants = tuple(raw for grant in needed if (raw := self.parts.members.grant_bytes(grant)))
         raws = tuple(entry.raw for entry in batch)
-        age_ms = self.parts.spool.age_ms(live)
-        self._send(contact, [Entries(object_id, grants, raws, age_ms, live.age_is_exact)])
+        age_ms, moment = self.parts.spool.age_ms(live), self.parts.timeline.moment
+        age = (age_ms, live.age_is_exact, moment.wall_ms, int(moment.trust))
+        self._send(contact, [Entries(object_id, grants, raws, *age)])
         told = _tops_after(heads, batch)
         self._remember(contact, object_id, told)
         if left is not None:

@@ -206,6 +206,8 @@ class Imported(Struct, frozen=True):
     entries: tuple[Entry, ...]
     age_ms: int
     age_is_exact: bool
+    wall_ms: int = 0
+    trust: int = 0
 
 
 class FleetMade(Struct, frozen=True):

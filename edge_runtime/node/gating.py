@@ -7,7 +7,7 @@ and never guessed about when nobody knows whether one happened.
 | unknown, the call says `stop` | the body hears of it |
 | unknown, `resend` | judged as after a crash: the next try has the same attempt id |
 | unknown, `ask` | sleeps on a signal; true: the body goes on without a result; false: judged as after a crash |
-| older than `not_after`, or rights are missing | `denied`, nothing ran, the body hears of it |
+| older than `not_after` or maybe so, or rights are missing | `denied`, nothing ran, the body hears of it |
 
 Source: ours, behaviours 7.7, 15.5, 15.8 to 15.10.
 """
@@ -92,6 +92,8 @@ class Gating:
         )  # fmt: skip
 
     def _why_not(self, live: Live, call: StepCall, age_ms: int) -> str:
+        if call.not_after_ms is not None and not live.age_is_exact:
+            return f"age unknown: at least {age_ms} ms, and the step may begin up to {call.not_after_ms} ms"
         if call.not_after_ms is not None and age_ms > call.not_after_ms:
             return f"not after: the object is {age_ms} ms old, the step may begin up to {call.not_after_ms} ms"
         return live.state.content.rights.why_not(call.rights)

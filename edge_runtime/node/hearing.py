@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from ..base.errors import PeerError
+from ..base.moment import Trust
 from ..objects.entries import verify
 from . import events as e
 from . import messages as m
@@ -16,11 +17,12 @@ from .effects import Close, Note, Stage
 from .intake import Intake
 from .judgement import Judgement
 from .parts import Parts
+from .residence import age_from_link
 from .revoking import Revoking
 from .spool import Live
 from .room import Shortage
 from .shelving import ROOM_TOPIC
-from .surroundings import say_contacts
+from .surroundings import follow_clock, say_contacts
 
 
 class Hearing:
@@ -78,6 +80,7 @@ class Hearing:
             return
         match event.message:
             case m.Hello():
+                self._hear_clock(event.message)
                 self.contacts.hear_hello(contact, event.message)
             case m.Adverts(items):
                 self._hear_adverts(contact, items)
@@ -122,6 +125,12 @@ class Hearing:
             parts.effects.extend(Close(number, "there is room again") for number in self.contacts.by_number)
         parts.effects.append(Note(Stage.STORED, NO_OBJECT, {"intake": reason or "goes on"}, is_info=True))
 
+    def _hear_clock(self, hello: m.Hello) -> None:
+        """A peer says what time it is: a device that does not know better takes it."""
+        trust = self.parts.timeline.moment.trust
+        if self.parts.timeline.hear_peer(hello.wall_ms, Trust(hello.trust)):
+            follow_clock(self.parts, trust)
+
     def _hear_adverts(self, contact: Contact, items: tuple[bytes, ...]) -> None:
         fresh: list[bytes] = []
         timeline = self.parts.timeline
@@ -154,9 +163,10 @@ class Hearing:
             self.go_on(live)
 
     def _hear_entries(self, contact: Contact, event: e.Heard, message: m.Entries) -> None:
-        taken = self.intake.take(
-            message.object, message.grants, event.entries, message.age_ms, message.age_is_exact
-        )  # fmt: skip
+        age = age_from_link(
+            message.age_ms, message.age_is_exact, message.wall_ms, message.trust, self.parts.timeline.moment
+        )
+        taken = self.intake.take(message.object, message.grants, event.entries, *age)
         if taken.refused and self.parts.room.why_none:
             self.custody.refuse_unstored(message.object, event.entries)
         if taken.live is None:

@@ -88,13 +88,15 @@ class Want(Wire, frozen=True, tag=4):
 
 
 class Entries(Wire, frozen=True, tag=5):
-    """Entries of one object in causal order, with the grants they need and the object's age now."""
+    """Entries of one object in causal order, the grants they need, and the object's age at the sender's wall time."""
 
     object: Hash
     grants: Annotated[tuple[Annotated[bytes, Meta(max_length=GRANT_BYTES_MAX)], ...], Meta(max_length=64)]
     entries: Annotated[tuple[Annotated[bytes, Meta(max_length=ENTRY_BYTES_MAX)], ...], Meta(max_length=256)]
     age_ms: Unsigned
     age_is_exact: bool
+    wall_ms: Unsigned
+    trust: Annotated[int, Meta(ge=0, le=4)]
 
 
 class Refuse(Wire, frozen=True, tag=6):

@@ -20,6 +20,7 @@ from ..objects.keys import SigningKey
 from ..program.app import App
 from . import events as e
 from . import surroundings
+from .absence import note_absence, settle_absence
 from .acquaintance import Acquaintance
 from .adverts import Adverts
 from .advising import Advising
@@ -118,8 +119,7 @@ class Node:
             parts, self.contacts, self.intake, self.custody, self.judgement, revoking, acquaintance, go_on
         )
         self.restoring = Restoring(parts, self.judgement, spool.find_row, self.turner.is_turnable, self._say_advert)
-        if timeline.gap_is_unknown:
-            store.run("UPDATE objects SET age_is_exact = 0")
+        note_absence(store, timeline)
         if store.is_derived_missing():
             self.rebuild()
         surroundings.introduce(parts, policy.hash)
@@ -162,12 +162,9 @@ class Node:
         Any other exception is a bug: `turns.run_turn` rolls the event back and sets its objects aside.
         """
         parts = self.parts
-        is_trust_new = moment.trust != parts.timeline.moment.trust
+        trust = parts.timeline.moment.trust
         parts.timeline.advance(moment)
-        if is_trust_new:
-            surroundings.say_trust(parts)
-        if parts.timeline.notice_step():
-            parts.agenda.wake_topic("fact:time.trust", is_timed=True)  # under it stands what waits for a wall time
+        surroundings.follow_clock(parts, trust)
         parts.effects, parts.appended = [], []
         parts.touched.clear()
         parts.spool.changed.clear()
@@ -182,6 +179,11 @@ class Node:
         dues_ms = (self.parts.agenda.next_look_ms(timeline.life_ms), self.schedules.next_life_ms(), rooms_ms)
         due_ms = min((due_ms for due_ms in dues_ms if due_ms is not None), default=None)
         return None if due_ms is None else timeline.boot_ms_of(due_ms)
+
+    def settle_clock(self) -> None:
+        """At the end of a turn, once the wall clock is trusted: count in how long the power was off."""
+        if settle_absence(self.parts):
+            self.forget_memory()
 
     def recover(self, objects: Sequence[bytes], reason: str) -> list[Effect]:
         """After an event that raised was rolled back: drop what memory holds of it, set its objects aside."""

@@ -36,6 +36,9 @@ MEMORY_PER_BYTE = 6
 MEMORY_PER_OBJECT = 3_072
 DIGEST_MODULUS = 1 << 256
 
+# `objects.age_is_exact`: a lower bound, exact, or a lower bound until a gap is closed (`node/absence.py`).
+BOUND, EXACT, OPEN = 0, 1, 2
+
 # Columns of `shelf`. A row of which no indexed column changed is updated in place: no page of an index is written.
 INDEXED = (3, 9, 10, 19)  # name, due_ms, class, over_ms
 HEADS = 14
@@ -178,7 +181,7 @@ class Spool:
         ).fetchone()
         if found is None:
             return None
-        live = Live(found[0], self._load_state(found[0], object_id), found[1], bool(found[2]), found[3])
+        live = Live(found[0], self._load_state(found[0], object_id), found[1], found[2] == EXACT, found[3])
         staged = self.store.run("SELECT terminated FROM tombstones WHERE row = ?", (live.row,)).fetchone()
         live.staged = b"" if staged is None else hash256(bytes(staged[0]))
         for path, *fields in self.store.run(

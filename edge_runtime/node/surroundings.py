@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ..base.errors import UsageError
 from ..base.limits import FACT_NAME_BYTES_MAX, FACTS_MAX
+from ..base.moment import Trust
 from ..judge.fact_names import DEVICE, LINK, PEER
 from ..objects.watching import spans_of
 from .events import FactRead
@@ -48,7 +49,7 @@ def introduce(parts: Parts, policy: bytes) -> None:
     """Say at the start of a process what the device knows of itself; only what changed since the last one wakes."""
     _put_quietly(parts, "radio", _radio(parts))
     _put_quietly(parts, "time.trust", parts.timeline.moment.trust.name.lower())
-    if parts.timeline.moment.trust != parts.timeline.saved_trust:
+    if parts.timeline.moment.trust != parts.timeline.saved.trust:
         parts.agenda.wake_topic("fact:time.trust")
     _put_quietly(parts, "policy.version", policy.hex())
     if parts.store.get_meta("policy", "") != policy.hex():
@@ -80,9 +81,16 @@ def say_policy(parts: Parts, policy: bytes) -> None:
     parts.agenda.happen("fact:policy.version", parts.timeline.life_ms)
 
 
-def say_trust(parts: Parts) -> None:
-    """The wall clock is trusted more or less than before."""
-    take_fact(parts, FactRead("time.trust", parts.timeline.moment.trust.name.lower(), DEVICE))
+def follow_clock(parts: Parts, trust: Trust) -> None:
+    """The clocks were read or set: what waits for a wall time is looked at if that moved, or is trusted otherwise.
+
+    Args:
+        trust: how far the wall clock was trusted before.
+    """
+    if parts.timeline.moment.trust != trust:
+        take_fact(parts, FactRead("time.trust", parts.timeline.moment.trust.name.lower(), DEVICE))
+    if parts.timeline.notice_step():
+        parts.agenda.wake_topic("fact:time.trust", is_timed=True)  # under it stands what waits for a wall time
 
 
 def say_radio(parts: Parts) -> None:

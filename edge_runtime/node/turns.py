@@ -67,6 +67,7 @@ def _run(
                 handled += 1
                 total.appends += turn.appends
                 total.effects.extend(turn.effects)
+            node.settle_clock()
             # A sensor that says the same again is no reason to write to a card.
             if must_write or connection.total_changes != changes or node.parts.timeline.is_far_ahead:
                 node.parts.timeline.save()

@@ -48,12 +48,12 @@ class Ways:
     def fit(self, destination: Destination, name: str) -> None:
         """Tell a destination what is known of the way to it.
 
-        A plan is in wall time: while the clock is not trusted at all, it is as if there were none.
+        A plan is in wall time: while the clock is not trusted, or only restored, it is as if there were none.
         """
         settings, timeline = self.parts.settings, self.parts.timeline
         fact = self.parts.facts.by_name.get(link_fact_of(name))
         destination.hear_way(None if fact is None or not fact.is_known_at(timeline.life_ms) else fact.value)
         destination.cost_ms = settings.probe_cost_ms
-        is_known = timeline.moment.trust is not Trust.NONE
+        is_known = timeline.moment.trust > Trust.RESTORED
         destination.plan = settings.plans.get(name) if is_known else None
         destination.plan_offset_ms = timeline.moment.wall_ms - timeline.life_ms

@@ -78,6 +78,7 @@ class Device:
         self.inbox: deque[e.Event] = deque()
         self.alarm_ms: int | None = None  # in the world's time
         self.turns = 0
+        self.turned_ms = 0  # when it made the last one
         self.probes = {}
         self.boots = 0
         self.lives = 0  # processes so far; what an older one started is ignored
@@ -110,9 +111,9 @@ class Device:
             raise UsageError(f"The device {self.name} is down. Call `world.restart({self.name!r})` first.")
         return self._node
 
-    def read_moment(self) -> Moment:
-        """Return what its clocks show now."""
-        now_ms = self._timetable.now_ms
+    def read_moment(self, ms_ago: int = 0) -> Moment:
+        """Return what its clocks show now, or showed before they were set last."""
+        now_ms = self._timetable.now_ms - ms_ago
         return Moment(now_ms + self.boot_offset_ms, WALL_START_MS + now_ms + self.wall_shift_ms, self.trust)
 
     def start(self) -> None:

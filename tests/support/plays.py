@@ -11,7 +11,8 @@ a line `----`, and what happened: one line for each device and object, its stage
     link A B up [20s] | link A B down      with a time: up for so long, then down
     run 1h | crash A [power] | restart A | step NAME takes 30s | step NAME fails unreachable busy
     signal A OBJECT NAME VALUE | fact A NAME VALUE | raise A EVENT | hand A OBJECT TO
-    clock A -3h [TRUST]        by how much its wall clock is wrong from now on
+    clock A -3h [TRUST]        by how much its wall clock is wrong from now on, or at the next start if A is down
+    time A [OBJECT]            by how much it believes to be off, and how far it trusts that; how old an object is there
     hold|release|cancel|resume|claim A OBJECT | hold|release A
     revoke A B [SEQUENCE]      A withdraws the grants of device B, or says that it is compromised from there on
     policy A EFFECT [CONDITION], NAME: EFFECT [CONDITION]   rules in order, named rule 1, …; from now on
@@ -36,6 +37,7 @@ from edge_runtime.node import events as e
 from edge_runtime.node.answers import kind_name
 from edge_runtime.node.effects import Note, Stage, Turn
 from edge_runtime.testing import Device, DevicePlan, World
+from edge_runtime.testing.device import WALL_START_MS
 from tests.support.small_spools import room_for
 from tests.support.world_app import Doings, make_adviser, make_app
 from tests.support.world_checks import WorldChecks
@@ -169,6 +171,8 @@ class Theatre:
                 done = [name for _, name in self.doings.done]
                 counts = [f"{name} {done.count(name)}" for name in dict.fromkeys(done)]
                 self.extra.append(f"did {', '.join(counts) or 'nothing'}")
+            case ["time", name, *objects]:
+                self.extra.extend(_times(self.world, self.world.device(name), objects))
             case [word, name, *rest]:
                 self._ask(word, self.world.device(name), rest)
             case _:
@@ -283,6 +287,17 @@ class Theatre:
             if placed.entry.id.hex()[:16] == note.fields["entry"]
         )  # fmt: skip
         return " ".join(kind_name(record.kind) for record in entry.records)
+
+
+def _times(world: World, device: Device, objects: Sequence[str]) -> list[str]:
+    clock = device.ask(c.Status())["clock"]
+    off_ms = clock["wall_ms"] - WALL_START_MS - world.now_ms
+    lines = [f"{device.name} is {round(off_ms / 60_000)} min off by a clock of trust {clock['trust']}"]
+    for name in objects:
+        shown = device.show(name)
+        at_least = "" if shown["age_is_exact"] else "at least "
+        lines.append(f"{device.name} {name} is {at_least}{shown['age_ms'] // 60_000} min old")
+    return lines
 
 
 def _policy_of(text: str) -> Policy:

@@ -71,6 +71,9 @@ def check_daemon(known: Known) -> list[Finding]:
     if status.get("hung_threads"):
         says = f"{status['hung_threads']} step(s) never came back: each keeps a thread."
         found.append(warn("steps", says, "See the log for which; give such steps a `timeout=` of their own."))
+    clock = status.get("clock") or {}
+    if clock.get("problem"):
+        found.append(warn("time", f"The daemon's time: {clock['problem']}.", clock["remedy"]))
     if status.get("held"):
         found.append(warn("held", "This device is held: no new effects.", "`edge-runtime release` ends it."))
     return found

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +31,43 @@ def test_the_wall_clock_is_trusted_as_far_as_the_kernel_says() -> None:
     # Read here through the C library's own structure: `status` is its fifth field, after four longs and padding.
     buffer = (ctypes.c_long * 26)()
     state = ctypes.CDLL(None).adjtimex(buffer)
-    assert Clock().read().trust is (Trust.NTP if 0 <= state < 5 else Trust.NONE)
+    assert Clock().read().trust is (Trust.NTP if 0 <= state < 5 or clock.SYNCHRONIZED.exists() else Trust.NONE)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "trust"), [(0, Trust.NTP), (3_600, Trust.NTP), (3 * 3_600, Trust.NONE), (-60, Trust.NONE)]
+)
+def test_the_word_of_timesyncd_counts_while_it_is_fresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age_s: int, trust: Trust
+) -> None:
+    """Behaviour: 16.1: after a step of the clock its file is from another time."""
+    file = tmp_path / "synchronized"
+    file.touch()
+    os.utime(file, (time.time() - age_s,) * 2)
+    monkeypatch.setattr(clock, "SYNCHRONIZED", file)
+    under_test = Clock()
+    kernel = 0 <= ctypes.CDLL(None).adjtimex((ctypes.c_long * 26)()) < 5
+    assert under_test.read().trust is (Trust.NTP if kernel else trust)
+    assert bool(under_test.source.name) is (kernel or trust is Trust.NTP)
+
+
+@pytest.mark.parametrize(
+    ("trust", "is_open", "problem"),
+    [
+        (Trust.NONE, False, "nobody vouches"),
+        (Trust.RESTORED, True, "before the last power-off"),
+        (Trust.PEER, True, "how long the power was off"),
+        (Trust.PEER, False, None),
+        (Trust.NTP, False, None),
+    ],
+)
+def test_a_time_that_is_not_trusted_comes_with_what_to_do(trust: Trust, is_open: bool, problem: str | None) -> None:
+    source = clock.Source(trust, "the kernel" if trust is Trust.NTP else "")
+    found = clock.report({"trust": trust.name.lower(), "gap_is_open": is_open, "wall_ms": 5}, source)
+    assert found["wall_ms"] == 5
+    assert (found["problem"] is None) is (found["remedy"] is None) is (problem is None)
+    assert problem is None or problem in str(found["problem"])
+    assert bool(found["source"]) is (trust >= Trust.PEER)
 
 
 def test_the_kernel_is_not_asked_at_each_reading(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,11 +75,12 @@ def test_the_kernel_is_not_asked_at_each_reading(monkeypatch: pytest.MonkeyPatch
     now_ms = [1_000_000]
     monkeypatch.setattr(clock, "boot_ms", lambda: now_ms[0])
     under_test = Clock()
-    monkeypatch.setattr(under_test, "_read_trust", lambda: asked.append(now_ms[0]) or Trust.NTP)
-    for step_ms in (0, 1, 9_998, 1, 1):
+    source = clock.Source(Trust.NTP, "it")
+    monkeypatch.setattr(under_test, "_find_source", lambda: asked.append(now_ms[0]) or source)
+    for step_ms in (0, 1, 1_998, 1, 1):
         now_ms[0] += step_ms
         assert under_test.read().trust is Trust.NTP
-    assert asked == [1_000_000, 1_010_000]
+    assert asked == [1_000_000, 1_002_000]
 
 
 def test_the_machines_boot_has_a_name_that_lasts() -> None:

@@ -175,7 +175,7 @@ def test_entries_without_their_parents_are_kept_aside_within_a_bound() -> None:
     before = base.store.run("SELECT count(*) FROM entries").fetchone()
     for batch in range(40):
         entries = tuple(forge(key, live.object, 1 + batch * 128 + n, like) for n in range(128))
-        turn(base, e.Heard(LIAR, Entries(live.object, (), (), 0, True), entries))
+        turn(base, e.Heard(LIAR, Entries(live.object, (), (), 0, True, 0, 0), entries))
     intake = base.node.intake
     assert intake._aside_bytes == sum(len(entry.raw) for entry in intake._aside.values()) <= ASIDE_BYTES_MAX
     assert base.store.run("SELECT count(*) FROM entries").fetchone() == before
@@ -195,7 +195,7 @@ def test_a_turn_of_one_who_has_no_custody_is_stored_and_void() -> None:
     forged = seal(
         key, Draft(live.object, tuple(heads), grant.id, b"\x00" * 8, 1, height, 0, 0, like.trust, 0, True, like.records)
     )  # fmt: skip
-    turn(base, e.Heard(LIAR, Entries(live.object, (grant.raw,), (), 0, True), (forged,)))
+    turn(base, e.Heard(LIAR, Entries(live.object, (grant.raw,), (), 0, True, 0, 0), (forged,)))
     rows = [row for row in base.trace("nap") if row["device"] == key.public.hex()]
     assert rows and all(row["void"] for row in rows)
     world.run(minutes=2)

@@ -8,6 +8,7 @@ import pytest
 
 from edge_runtime import App, Busy, Context, StepFailed, Unreachable
 from edge_runtime.base.errors import UsageError
+from edge_runtime.base.moment import Trust
 from edge_runtime.node import commands as c
 from edge_runtime.testing import Device, DevicePlan, World
 
@@ -222,6 +223,20 @@ def test_a_step_that_comes_too_late_is_denied_and_runs_nothing() -> None:
     world.run(seconds=1)
     assert base.show("one")["result"] == "refused" and sms.sent == []
     assert rows_of(base, "one", "attempted", "executed", "denied") == [("denied", "")]
+
+
+def test_a_step_that_may_not_be_late_is_denied_while_the_age_is_a_lower_bound() -> None:
+    """Behaviour: 15.9: the power was off for nobody knows how long."""
+    sms = Sms()
+    world = World(DevicePlan("base", trust=Trust.NONE), apps=[sms.app])
+    base = world.device("base")
+    base.submit("sms", {"late_s": 3_600, "wait": "go"}, name="one")
+    world.crash("base", power_cut=True)
+    base.signal("one", "go")
+    world.run(seconds=1)
+    assert base.show("one")["result"] == "refused" and sms.sent == []
+    (denied,) = [row["body"] for row in base.trace("one") if row["kind"] == "denied"]
+    assert denied["rule"].startswith("age unknown: at least")
 
 
 def test_a_step_that_waits_until_it_is_too_late_is_told_so_at_that_time() -> None:

@@ -34,7 +34,7 @@ HASH = bytes(range(32))
         Adverts((b"advert", b"")),
         Heads((Head(HASH, (HASH,)), Head(HASH, ())), True),
         Want((Head(HASH, ()),)),
-        Entries(HASH, (b"grant",), (b"entry",), 5, False),
+        Entries(HASH, (b"grant",), (b"entry",), 5, False, 1_700_000_000_000, 3),
         Refuse(HASH, HASH, 33), Denied(("camera",)), Revocations(HASH, (b"r",)), Met((Likely(HASH[:8], 5),)),
     ],
 )
@@ -56,7 +56,8 @@ def test_a_message_comes_back_as_it_was(message: Message) -> None:
         encode([1, "base", 0, 3, HASH, 0, "more"]),
         encode([4, [[HASH, []]] * (HEADS_PER_MESSAGE_MAX + 1)]),
         encode([6, HASH, HASH, 256]),
-        encode([5, HASH, [], [b"x" * 65_537], 0, True]),
+        encode([5, HASH, [], [b"x" * 65_537], 0, True, 0, 0]),
+        encode([5, HASH, [], [], 0, True, 0, 5]),
         encode([2, [b"x"] * 65]),
         encode([11, [[HASH[:8], 1]] * (MET_TOLD_MAX + 1)]),
         encode([11, [[HASH[:8], 1_000_000_001]]]),

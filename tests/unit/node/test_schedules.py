@@ -12,7 +12,7 @@ from edge_runtime.base.units import DAY_MS, HOUR_MS, MINUTE_MS
 from edge_runtime.node import commands as c
 from edge_runtime.node import events as e
 from edge_runtime.node.schedules import Schedule
-from edge_runtime.testing import Device, World
+from edge_runtime.testing import Device, DevicePlan, World
 from tests.support.world_app import Doings, make_app
 
 GREET = c.Submit("greet", {"name": "you"}, name="hourly-{slot}")
@@ -131,10 +131,10 @@ def days(base: Device) -> Sequence[str]:
     return [name.removeprefix("morning-") for name in names(base)]
 
 
-def test_a_time_of_day_waits_for_a_trusted_clock_and_comes_once_a_day(world: World) -> None:
+def test_a_time_of_day_waits_for_a_trusted_clock_and_comes_once_a_day(doings: Doings) -> None:
     """Behaviour: 4.11"""
+    world = World(DevicePlan("base", trust=Trust.NONE), apps=[make_app(doings)])
     base = world.device("base")
-    world.set_clock("base", trust=Trust.NONE)
     follow(world, base, MORNING)
     world.run(days=2)
     assert names(base) == []

@@ -67,7 +67,7 @@ def test_a_peer_gets_what_is_here_and_what_it_brings_is_not_stored() -> None:
     live = peer.node.parts.spool.find(bytes.fromhex(other))
     assert live is not None
     entries = tuple(placed.entry for placed in live.state.history.placed.values())
-    message = m.Entries(live.object, (), tuple(entry.raw for entry in entries), 0, True)
+    message = m.Entries(live.object, (), tuple(entry.raw for entry in entries), 0, True, 0, 0)
     serve(base.node, [e.Heard(7, message, entries)], base.read_moment, WHY)
     assert dump(base) == before and base.ask(c.List())[0]["object"] == made and len(base.ask(c.List())) == 1
 

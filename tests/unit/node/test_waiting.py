@@ -13,7 +13,7 @@ from edge_runtime.base.limits import DORMANCY_MS_MAX, FLAP_MS, LEAVES_MAX
 from edge_runtime.base.moment import Trust
 from edge_runtime.base.units import DAY_MS, HOUR_MS
 from edge_runtime.node import commands as c
-from edge_runtime.testing import Device, World
+from edge_runtime.testing import Device, DevicePlan, World
 from edge_runtime.testing.device import WALL_START_MS
 from tests.support.world_checks import WorldChecks
 
@@ -450,8 +450,8 @@ def test_a_wall_time_waits_for_trust_and_an_age_beside_it_does_not() -> None:
         await ctx.until('within("00:00", "23:59") and not within("00:00", "00:01") or age > minutes(5)')
         return str(ctx.age())
 
-    world, device = world_of(dawn, either)
-    world.set_clock("base", trust=Trust.NONE)
+    world = World(DevicePlan("base", trust=Trust.NONE), apps=[dawn, either])
+    device = world.device("base")
     submitted(device, dawn)
     device.submit("either", name="other")
     world.run(days=2)

@@ -93,7 +93,8 @@ class Links:
         own = self._discovery.own_addresses() if self._discovery is not None and self.port else ()
         return {
             "port": self.port, "addresses": [join_address(text, self.port) for text in own],
-            "discovery_trouble": trouble, "refused": dict(sorted(self.refused.items())),
+            "discovery_trouble": trouble, "heard_by_multicast": len(self._dialler.sightings),
+            "refused": dict(sorted(self.refused.items())),
         }  # fmt: skip
 
     # --- Life -----------------------------------------------------------------------------------------------------

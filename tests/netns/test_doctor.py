@@ -36,10 +36,12 @@ def test_blocked_multicast_is_told_apart_from_a_firewall_here_and_static_peers_s
             found = wait_until(
                 lambda: (row := multicast(two))["level"] == "ok" and row, what="the other device, by multicast"
             )
+            assert two.ask("status")["links"]["heard_by_multicast"] == 1
             assert "1 other machine(s) were heard, 1 of them edge-runtime" in found["says"]
         lan.block_multicast(1)
         with one, two:
             wait_until(lambda: [row for row in two.ask("peers") if row["connected"]], what="contact with a static peer")
+            assert "nobody is heard by multicast" in two.run("status").stdout
             found = multicast(two)
             assert found["level"] == "warning" and "client isolation" in found["says"], found
             assert "--peer HOST:PORT" in found["do"]

@@ -199,6 +199,8 @@ def _render_status(value: dict[str, Any]) -> str:
     lines.extend(render_disk_use(value["bytes"], value["carried_for"]))
     if not value["storage"]["takes_in"]:
         lines.append(f"  TAKES IN NOTHING MORE: {value['storage']['reason']}")
+    if value["contacts"] and (value.get("links") or {}).get("heard_by_multicast") == 0:
+        lines.append("  nobody is heard by multicast: found by address alone. Next: `edge-runtime doctor`")
     if value["refused"]:
         lines.append("  refused: " + ", ".join(f"{count} {reason}" for reason, count in value["refused"].items()))
     lines.extend(f"  app not loaded: {failure}" for failure in value.get("apps_failed", ()))

@@ -159,6 +159,9 @@ def check_peers(known: Known) -> list[Finding]:
     now = [peer for peer in others if peer.get("connected")]
     trouble = known.status.get("links", {}).get("discovery_trouble")
     found = [warn("discovery", f"Discovery: {trouble}", "It is tried again at each link event.")] if trouble else []
+    if now and known.status.get("links", {}).get("heard_by_multicast") == 0:
+        says = "Peers are in contact, and none is heard by multicast: they were found by address."
+        found.append(warn("discovery", says, "Others are found only if they are configured: see multicast above."))
     if now:
         return [*found, fine("peers", f"{len(now)} of {len(others)} known peers in contact.")]
     if not others:

@@ -92,5 +92,8 @@ def test_peers_are_counted_and_the_last_contact_is_told() -> None:
     assert says(PEER) == "No peer is in contact; the last one was met 2 min ago (1 known)."
     assert says({**PEER, "last_ms": None}) == "No peer is in contact; none was met yet (1 known)."
     assert says(PEER, {**PEER, "connected": True}) == "1 of 2 known peers in contact."
+    silent = {**STATUS, "links": {"heard_by_multicast": 0}}
+    (alone, _) = check_peers(Known(silent, ({**PEER, "connected": True},)))
+    assert alone.level is Level.WARNING and "none is heard by multicast" in alone.says
     (trouble, _) = check_peers(Known({**STATUS, "links": {"discovery_trouble": "no multicast"}}, (PEER,)))
     assert trouble.level is Level.WARNING and "no multicast" in trouble.says

@@ -9,7 +9,8 @@
 #
 # Environment: PYTHON (3.11 or newer; else the first one found), EDGE_VENV (where the virtual environment stands,
 # .venv), EDGE_SEEDS (seeds of the simulation), EDGE_REQUIRE=all (what cannot run is a failure), EDGE_WORKERS (tests that
-# run side by side: 2; 0 to see prints and use a debugger).
+# run side by side: 2; 0 to see prints and use a debugger), EDGE_TEST_CACHE (what the tests make once a machine, such as
+# a bootable Debian: ~/.cache/edge-runtime-tests; may be deleted at any time).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,7 +21,7 @@ mode=all
 case "${1:-}" in
     --fast) mode=fast; shift ;;
     --long) mode=long; shift ;;
-    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 
 is_python() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }

@@ -240,7 +240,7 @@ class Answers:
             "objects": dict(zip(STATUSES, objects, strict=True)),
             "dormant_by_reason": [{"reason": reason, "objects": count} for reason, count in reasons],
             "contacts": len(self.contacts.by_number),
-            "revoked": len(self.parts.members.revocations.revoked),
+            "revoked": len({what[:32] for _, what in self.parts.members.revocations.revoked}),
             "capabilities": sorted(self.parts.settings.capabilities),
             "bytes": {"own": total - carried, "carried": carried, **self.parts.eviction.report()},
             "carried_for": self._carried_for(),

@@ -49,6 +49,8 @@ class Authority:
         asked, doubt, expires_ms = self._asked(live)
         if not self.policy.is_default:
             asked = self._with_step(asked, call, needs)
+        if not asked.refusal and any(pair in self._revoked() for pair in self.parts.under(live, call.name)):
+            asked = replace(asked, refusal=f"{WITHDRAWN} for this work")
         verdict = self._decide(asked, doubt, call.effect, view)
         verdict = replace(verdict, expires_wall_ms=expires_ms)
         if verdict.constraint is None:
@@ -77,6 +79,9 @@ class Authority:
         """Return the verdict on an object of which no step is known: rules that read the step are unknown."""
         asked = self._asked(live)[0]
         return self.policy.decide(asked, view, view.by_time())
+
+    def _revoked(self) -> frozenset[tuple[bytes, bytes]]:
+        return self.parts.members.revocations.revoked
 
     def _decide(self, asked: Call, doubt: str, effect: EffectClass, view: Snapshot) -> Verdict:
         """Return the policy's answer; where grants may have expired, the stance says what may be asked at all."""
@@ -128,7 +133,7 @@ class Authority:
             return "creator is neither executor nor operator", "", 0
         members, history = self.parts.members, live.state.history
         first = history.placed[history.object].entry
-        if any(pair in members.revocations.revoked for pair in self.parts.under(live)):
+        if any(pair in self._revoked() for pair in self.parts.under(live)):
             return WITHDRAWN, "", 0
         own = members.grant_under(history.created.roots)
         grants = [("the creator's grant", first.grant, first.author)]

@@ -241,10 +241,12 @@ class Join(Base, frozen=True, tag="join"):
 
 
 class Revoke(Base, frozen=True, tag="revoke"):
-    """Withdraw a device's grants, or with `from_sequence` declare it compromised from there on. An operator's word."""
+    """Withdraw a device's grants, for `operations` (intents, steps) alone if some are named, or with `from_sequence`
+    declare it compromised from there on. An operator's word."""
 
     device: DeviceText
     from_sequence: Annotated[int, Meta(ge=0, le=INTEGER_MAX)] | None = None
+    operations: Words = []
 
 
 class Radio(Base, frozen=True, tag="radio"):

@@ -9,7 +9,10 @@ from typing import Any
 
 from ..base.limits import FLAGS_SHOWN_MAX
 from ..base.moment import Trust
+from ..objects import bodies as b
 from ..objects.entries import Entry
+from ..objects.kinds import Kind
+from ..objects.records import read_sealed
 from .parts import Parts
 from .spool import Live
 
@@ -22,7 +25,7 @@ def flag_of(parts: Parts, live: Live, entry: Entry) -> dict[str, Any] | None:
         clocks cannot tell: then the flag is no certain one), and when it became known here.
     """
     roots = live.state.history.created.roots
-    found = parts.members.revocations.against(entry.author, roots)
+    found = parts.members.revocations.against(entry.author, roots, _work_in(live, entry))
     if found is None:
         return None
     body, known_age_ms = found[0].body, found[1] + live.age_offset_ms
@@ -36,6 +39,16 @@ def flag_of(parts: Parts, live: Live, entry: Entry) -> dict[str, Any] | None:
         "issued_age_ms": entry.age_ms - (entry.wall_ms - body.issued_ms) if is_certain else None,
         "is_certain": is_certain,
     }  # fmt: skip
+
+
+def _work_in(live: Live, entry: Entry) -> tuple[str, ...]:
+    """Return the steps that an entry says were done or begun, and the object's intent if there are any."""
+    bodies = [read_sealed(record) for record in entry.records if record.kind in (Kind.EXECUTED, Kind.ATTEMPTED)]
+    steps = {
+        body.path.rpartition("/")[2].rpartition(":")[0]: None
+        for body in bodies if isinstance(body, b.ExecutedSealed | b.AttemptedSealed)
+    }  # fmt: skip
+    return (*steps, live.state.content.intent) if steps else ()
 
 
 def flags_of(parts: Parts, live: Live) -> list[dict[str, Any]]:

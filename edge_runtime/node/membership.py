@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ..base.errors import Exit, PeerError, UsageError
-from ..base.limits import SEQUENCE_BLOCK
+from ..base.limits import REVOCATION_BYTES_MAX, SEQUENCE_BLOCK
 from ..base.moment import Moment
 from ..objects.grants import Grant, MembershipFile, Role, check_membership, issue_grant, verify_grant
 from ..objects.keys import SigningKey
@@ -257,7 +257,9 @@ class Members:
         roots = [root for root, _, _ in self.fleets]
         return self.revocations.is_withdrawn(device, roots) and not self.roles_of_device(device)
 
-    def revoke(self, device: bytes, from_sequence: int | None, moment: Moment) -> list[Revocation]:
+    def revoke(
+        self, device: bytes, from_sequence: int | None, moment: Moment, operations: Sequence[str] = ()
+    ) -> list[Revocation]:
         """Sign revocations of a device in the fleets where this device may; with a root key where it is here.
 
         What is said already is not said again: the list may be empty.
@@ -276,12 +278,17 @@ class Members:
         fleets = {body.fleet: None for body in granted if body.audience == device}
         found: list[Revocation] = []
         for root, _, own_grant in [fleet for fleet in may if fleet[0] in fleets] or may[:1]:
-            if self.revocations.says_already(root, device, from_sequence):
+            if self.revocations.says_already(root, device, from_sequence, operations):
                 continue
             key = self.root_keys.get(root)
             grant = b"" if key is not None else self.grant_bytes(own_grant)
             sequence = self.take_sequence()
-            found.append(issue_revocation(key or self.key, grant, root, device, from_sequence, sequence, moment))
+            said = issue_revocation(
+                key or self.key, grant, root, device, from_sequence, sequence, moment, operations
+            )
+            if len(said.raw) > REVOCATION_BYTES_MAX:
+                raise UsageError("These kinds of work take too many bytes for one revocation: name fewer at once.")
+            found.append(said)
         return found
 
     def _may_revoke(self, root: bytes, own_grant: bytes) -> bool:

@@ -11,6 +11,7 @@ from ..base.limits import PROBE_COST_MS
 from ..judge.plan import Plan
 from ..objects.conditions import Condition
 from ..objects.entries import Entry
+from ..objects.revocations import work_of
 from ..program.app import App, Intent
 from ..program.driver import Start
 from ..program.swarming import Work
@@ -135,11 +136,16 @@ class Parts(Struct):
         return not any(self.members.revocations.is_compromised(root, self.device)
                        for root in live.state.history.created.roots)  # fmt: skip
 
-    def under(self, live: Live) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the pairs of fleet and device on whose grants an effect in an object rests: its maker's and ours."""
-        history = live.state.history
-        maker = history.placed[history.object].entry.author
-        return tuple((root, device) for root in history.created.roots for device in (maker, self.device))
+    def under(self, live: Live, step: str = "") -> tuple[tuple[bytes, bytes], ...]:
+        """Return the pairs of fleet and device on whose grants an effect in an object rests: its maker's and ours.
+
+        Args:
+            step: its name; with it also what stands for the maker and us doing such steps, and such intents.
+        """
+        history, names = live.state.history, (step, live.state.content.intent) if step else ()
+        devices = (history.placed[history.object].entry.author, self.device)
+        whats = (*devices, *(work_of(device, name) for device in devices for name in names))
+        return tuple((root, what) for root in history.created.roots for what in whats)
 
     def take_in(self, live: Live, entry: Entry) -> None:
         """Note an entry that was stored in this event; if the object has ended with it, who waits for that wakes."""

@@ -44,7 +44,7 @@ def start_step(parts: Parts, live: Live, go: Go) -> None:
         StartStep(
             live.object, call.path, call.attempt, try_number, call.name, call.function, arguments,
             call.result_type, go.limit_ms, go.verdict.policy, go.verdict.expires_wall_ms, go.peer, done,
-            not_after_ms, parts.under(live), is_gated=call.effect in GATED,
+            not_after_ms, parts.under(live, call.name), is_gated=call.effect in GATED,
         )
     )  # fmt: skip
     parts.note(Stage.JUDGED, live, action="execution", path=call.path, attempt=try_number)

@@ -48,7 +48,9 @@ class Revoking:
             raise UsageError("That is this device. Another operator, or who holds the root key, revokes it.")
         name, members = self.parts.adverts.name_of(device), self.parts.members
         moment = self.parts.timeline.moment
-        found = members.revoke(device, command.from_sequence, moment)
+        if command.operations and command.from_sequence is not None:
+            raise UsageError("A compromised device is so as a whole: name no operations, or no sequence.")
+        found = members.revoke(device, command.from_sequence, moment, tuple(sorted(command.operations)))
         try:
             self._keep(found)
         except PeerError as error:
@@ -60,7 +62,7 @@ class Revoking:
             "device": device.hex(), "name": name, "revocations": [item.id.hex() for item in found],
             "fleets": [item.body.fleet.hex() for item in found],
             "what": "withdrawn" if command.from_sequence is None else "compromised",
-            "from_sequence": command.from_sequence, "objects_held": held,
+            "from_sequence": command.from_sequence, "operations": sorted(command.operations), "objects_held": held,
         }  # fmt: skip
 
     def _device_of(self, text: str) -> bytes:

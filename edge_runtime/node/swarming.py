@@ -157,7 +157,7 @@ class Swarming:
                 live.object, path, attempt, 1, work.name, permitted.function, permitted.arguments,
                 permitted.result_type, permitted.timeout_ms, verdict.policy, verdict.expires_wall_ms,
                 done=tuple(decode_value(part.value) for part in live.state.units.parts_of(work.name, unit)),
-                under=self.parts.under(live), is_unit=True,
+                under=self.parts.under(live, work.name), is_unit=True,
             )
         )  # fmt: skip
         self.parts.note(Stage.JUDGED, live, action="execution", path=path)

@@ -1,8 +1,9 @@
 """Revocations: an operator's signed word that a device's grants in a fleet permit nothing any more.
 
-Either its grants are *withdrawn* (what it writes stays data, and is flagged), or it is declared *compromised* from a
-sequence number on (its entries with that number or a higher one are void). Both are final for that key: a device comes
-back under a new one. Which of them count follows from the set of them alone, never from the order in which they came.
+Either its grants are *withdrawn* (what it writes stays data, and is flagged), as a whole or for some kinds of work
+while it stays a member, or it is declared *compromised* from a sequence number on (its entries with that number or a
+higher one are void). Both are final for that key: a device comes back under a new one. Which of them count follows
+from the set of them alone, never from the order in which they came.
 
 Source: ours, `docs/format.md`; eventual, offline revocation by signed statements after RFC 5280 section 5 (lists told
 on by anybody), without its issue dates as proof of freshness: across a partition nobody could give one.
@@ -19,7 +20,7 @@ from msgspec import Meta, Struct
 from ..base.errors import PeerError
 from ..base.limits import GRANT_BYTES_MAX, INTEGER_MAX, REVOCATION_BYTES_MAX, REVOCATIONS_MAX
 from ..base.moment import Moment, Trust
-from .bodies import Hash, Unsigned
+from .bodies import Hash, Names, Unsigned
 from .cose import REVOCATION_AAD, check1, sign1, split1
 from .grants import GrantBody, Role, read_map, spell_map, verify_grant
 from .intents import hash256
@@ -34,7 +35,10 @@ class Revoked(IntEnum):
 
 
 class RevocationBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The signed map. `sequence` is of the issuing device's counter, `grant` the operator's own (root: empty)."""
+    """The signed map. `sequence` is of the issuing device's counter, `grant` the operator's own (root: empty).
+
+    `operations`: intents or steps that are withdrawn; empty: everything.
+    """
 
     issuer: Hash
     fleet: Hash
@@ -45,6 +49,7 @@ class RevocationBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     what: Annotated[int, Meta(ge=0, le=1)] = 0
     from_sequence: Unsigned = 0
     grant: Annotated[bytes, Meta(max_length=GRANT_BYTES_MAX)] = b""
+    operations: Names = ()
 
 
 class Revocation(Struct, frozen=True):
@@ -56,17 +61,20 @@ class Revocation(Struct, frozen=True):
 
 
 def issue_revocation(
-    key: SigningKey, grant: bytes, fleet: bytes, device: bytes, from_sequence: int | None, sequence: int, moment: Moment
-) -> Revocation:
+    key: SigningKey, grant: bytes, fleet: bytes, device: bytes, from_sequence: int | None, sequence: int,
+    moment: Moment, operations: Sequence[str] = (),
+) -> Revocation:  # fmt: skip
     """Sign a revocation with a fleet's root key (`grant` empty), or with an operator's under its grant.
 
     Args:
         from_sequence: declares the device compromised from this number on; None withdraws its grants.
+        operations: withdraws these kinds of work alone; only without `from_sequence`.
     """
     what = Revoked.WITHDRAWN if from_sequence is None else Revoked.COMPROMISED
     body = RevocationBody(
-        key.public, fleet, device, sequence, moment.wall_ms, int(moment.trust), int(what), from_sequence or 0, grant
-    )
+        key.public, fleet, device, sequence, moment.wall_ms, int(moment.trust), int(what), from_sequence or 0, grant,
+        tuple(operations),
+    )  # fmt: skip
     raw = sign1(key, REVOCATION_AAD, spell_map(body))
     return Revocation(hash256(raw), body, raw)
 
@@ -86,6 +94,8 @@ def verify_revocation(raw: bytes) -> Revocation:
         raise PeerError("revocation", "a field that is empty or 0 is spelled out")
     if body.what == Revoked.WITHDRAWN and body.from_sequence:
         raise PeerError("revocation", "a withdrawal has no sequence")
+    if body.what == Revoked.COMPROMISED and body.operations:
+        raise PeerError("revocation", "a compromised device is so as a whole")
     check1(body.issuer, REVOCATION_AAD, payload, signature)
     if body.issuer != body.fleet:
         grant = verify_grant(body.grant)
@@ -111,7 +121,8 @@ class Revocations:
 
     def __init__(self) -> None:
         self.by_id: dict[bytes, tuple[Revocation, int]] = {}
-        self.revoked: frozenset[tuple[bytes, bytes]] = frozenset()  # (fleet, device)
+        # (fleet, device), or (fleet, `work_of`) where one kind of work alone is withdrawn
+        self.revoked: frozenset[tuple[bytes, bytes]] = frozenset()
         self._void_from: dict[tuple[bytes, bytes], int] = {}
         self._counting: list[Revocation] = []
 
@@ -135,7 +146,10 @@ class Revocations:
             item for item in everything
             if _is_by_root(item) or item.body.sequence < cuts.get((item.body.fleet, item.body.issuer), INTEGER_MAX + 1)
         ]  # fmt: skip
-        self.revoked = frozenset((item.body.fleet, item.body.device) for item in self._counting)
+        self.revoked = frozenset(
+            (item.body.fleet, what) for item in self._counting
+            for what in ([work_of(item.body.device, name) for name in item.body.operations] or [item.body.device])
+        )  # fmt: skip
         self._void_from = _lowest(self._counting)
 
     def void_from(self, roots: Sequence[bytes]) -> Mapping[bytes, int]:
@@ -154,17 +168,29 @@ class Revocations:
         """Say whether a device's grants are withdrawn in one of these fleets; compromised ones are, too."""
         return any((root, device) in self.revoked for root in roots)
 
-    def against(self, device: bytes, roots: Sequence[bytes]) -> tuple[Revocation, int] | None:
-        """Return the revocation of a device in these fleets that was issued first, and when it became known here."""
-        if not self.is_withdrawn(device, roots):
+    def against(
+        self, device: bytes, roots: Sequence[bytes], work: Collection[str] = ()
+    ) -> tuple[Revocation, int] | None:
+        """Return the revocation of a device in these fleets that was issued first, and when it became known here.
+
+        Args:
+            work: that it did: a revocation of such work counts, too.
+        """
+        found = [
+            item for item in self._counting if item.body.device == device and item.body.fleet in roots
+            and (not item.body.operations or any(name in work for name in item.body.operations))
+        ]  # fmt: skip
+        if not found:
             return None
-        found = [item for item in self._counting if item.body.device == device and item.body.fleet in roots]
         return self.by_id[min(found, key=lambda item: (item.body.issued_ms, item.id)).id]
 
-    def says_already(self, fleet: bytes, device: bytes, from_sequence: int | None) -> bool:
+    def says_already(
+        self, fleet: bytes, device: bytes, from_sequence: int | None, operations: Sequence[str] = ()
+    ) -> bool:
         """Say whether what counts here already says so much of a device: another word would add nothing."""
         if from_sequence is None:
-            return (fleet, device) in self.revoked
+            are_all = bool(operations) and all((fleet, work_of(device, name)) in self.revoked for name in operations)
+            return are_all or (fleet, device) in self.revoked
         return self._void_from.get((fleet, device), INTEGER_MAX) <= from_sequence
 
     def of(self, roots: Sequence[bytes]) -> list[Revocation]:
@@ -175,6 +201,11 @@ class Revocations:
     def digest(self, roots: Sequence[bytes]) -> bytes:
         """Return bytes[32] that two devices share exactly when they hold the same ones of these fleets."""
         return hash256(b"".join(item.id for item in self.of(roots)))
+
+
+def work_of(device: bytes, name: str) -> bytes:
+    """Return what stands in `revoked` for one kind of work of a device: longer than any device's id."""
+    return device + name.encode()
 
 
 def _is_by_root(revocation: Revocation) -> bool:

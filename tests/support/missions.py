@@ -191,6 +191,8 @@ class Mission(Theatre):
                 self._link(one, other, way == "up", dict(item.split("=") for item in fields))
             case ["destroy", name]:
                 self._forget(name)
+            case ["revoke", name, other, "only", *work]:
+                self.world.device(name).ask(c.Revoke(self.keys[other].hex(), operations=work))
             case ["revoke", name, other]:
                 self.world.device(name).ask(c.Revoke(self.keys[other].hex()))
                 self.revoked[other] = None

@@ -93,7 +93,9 @@ def grant(options: Namespace) -> int:
 
 def revoke(options: Namespace) -> int:
     """Withdraw a device's grants, or declare it compromised from a sequence on."""
-    value = ask_or_open(options, "revoke", device=options.device, from_sequence=options.from_sequence)
+    value = ask_or_open(
+        options, "revoke", device=options.device, from_sequence=options.from_sequence, operations=options.operations
+    )
     return say(options, "revoke", value)
 
 

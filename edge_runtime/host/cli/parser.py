@@ -228,6 +228,10 @@ def _add_device(commands: Any) -> None:
         "--from", dest="from_sequence", type=int, metavar="SEQUENCE",
         help="it is compromised: what it wrote with this sequence or a higher one is void",
     )  # fmt: skip
+    sub.add_argument(
+        "--only", dest="operations", action="append", default=[], metavar="NAME",
+        help="an intent or step that it may not do any more, while it stays a member; repeatable",
+    )  # fmt: skip
     sub = _command(
         commands, "radio", "transmit nothing at all, or speak again",
         "Off: no discovery, no answers, no contacts; survives a restart. Objects here go on.",

@@ -255,6 +255,10 @@ def _render_revoke(value: dict[str, Any]) -> str:
         f"It is compromised: what it wrote from sequence {value['from_sequence']} on is void."
     )  # fmt: skip
     held = value["objects_held"]
+    if value["operations"]:
+        done = ", ".join(value["operations"])
+        who = f"{value['name']} ({value['device'][:16]})"
+        return f"Withdrew {done} from {who}; it stays a member.\nDevices hear of it at their next contact."
     after = f"\nIt holds {count(held, 'object', 'objects')}. Next: `edge-runtime claim OBJECT`." if held else ""
     return f"Revoked {value['name']} ({value['device'][:16]}). {what}\nDevices hear of it at their next contact.{after}"
 

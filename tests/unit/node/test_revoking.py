@@ -449,3 +449,35 @@ def test_a_revoked_device_cannot_come_back_with_a_new_grant_or_advert() -> None:
     assert turn(base, e.Heard(9, m.Hello("drone", 0, 0, b"d" * 32, 0), (), 0, 1)) == []
     with pytest.raises(PeerError, match="withdrawn"):
         base.node.parts.adverts.keep(advert, 0, base.read_moment(), b"")
+
+
+@pytest.mark.parametrize("name", ["nap", "yawn"])
+def test_one_kind_of_work_is_withdrawn_by_its_intent_or_its_step_and_the_device_stays_a_member(name: str) -> None:
+    """Behaviour: 11.4: known and not known; what is not of that kind runs on and is not flagged."""
+    doings = Doings()
+    world, _ = make_world("base", DevicePlan("drone", has=("camera",)), doings=doings)
+    base, drone = world.device("base"), world.device("drone")
+    answer = base.ask(c.Revoke(drone.key.public.hex(), operations=[name]))
+    assert (answer["what"], answer["operations"], len(answer["revocations"])) == ("withdrawn", [name], 1)
+    assert base.ask(c.Revoke(drone.key.public.hex(), operations=[name]))["revocations"] == [], "said already"
+    drone.submit("nap", {"seconds": 60}, name="before")
+    world.run(minutes=2)
+    assert drone.show("before")["end"] == "completed"
+    world.link("base", "drone", up=True)
+    world.run(seconds=5)
+    assert in_contact(base, drone), "it stays a member"
+    drone.submit("nap", {"seconds": 60}, name="after")
+    drone.submit("greet", name="other")
+    world.run(minutes=2)
+    assert drone.show("other")["end"] == "completed" and drone.show("other")["acted_before_revocation_known"] == []
+    assert "grant withdrawn for this work" in drone.show("after")["reason"]
+    assert "yawn" in [row["body"]["path"].rpartition("/")[2].split(":")[0] for row in rows(drone, "before", "executed")]
+    assert base.show("before")["acted_before_revocation_known"]
+
+
+def test_a_compromised_device_cannot_be_so_for_one_kind_of_work() -> None:
+    world, _ = make_world("base", "drone")
+    with pytest.raises(UsageError, match="as a whole"):
+        world.device("base").ask(
+            c.Revoke(world.device("drone").key.public.hex(), from_sequence=1, operations=["greet"])
+        )

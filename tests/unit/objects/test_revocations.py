@@ -17,7 +17,7 @@ from edge_runtime.objects.entries import Entry
 from edge_runtime.objects.fold import ObjectState
 from edge_runtime.objects.grants import Role, issue_grant, spell_map
 from edge_runtime.objects.keys import SigningKey
-from edge_runtime.objects.revocations import Revocation, Revocations, issue_revocation, verify_revocation
+from edge_runtime.objects.revocations import Revocation, Revocations, issue_revocation, verify_revocation, work_of
 from tests.support.histories import everything_of, histories, key, roles_of, shuffled
 
 ROOT = SigningKey.from_seed(b"r" * 32)
@@ -172,3 +172,29 @@ def test_a_compromised_devices_later_entries_are_void_in_whatever_order_it_all_c
             assert placed.void, "whatever else is wrong with it"
         else:
             assert placed.void != "author compromised"
+
+
+def of_work(*names: str, device: SigningKey = DRONE) -> Revocation:
+    return issue_revocation(ROOT, b"", ROOT.public, device.public, None, 0, NOW, names)
+
+
+def test_one_kind_of_work_is_withdrawn_and_the_device_stays() -> None:
+    """Behaviours: 11.4, 19.1 at 1100 s."""
+    found = kept(of_work("photograph", "film"), by_root(OTHER))
+    root = ROOT.public
+    assert verify_revocation(of_work("photograph").raw) == of_work("photograph")
+    assert not found.is_withdrawn(DRONE.public, (root,)) and found.is_withdrawn(OTHER.public, (root,))
+    assert (root, work_of(DRONE.public, "film")) in found.revoked
+    assert found.against(DRONE.public, (root,)) is None
+    assert found.against(DRONE.public, (root,), ("fly",)) is None
+    assert found.against(DRONE.public, (root,), ("fly", "photograph")) is not None
+    assert found.says_already(root, DRONE.public, None, ("film",))
+    assert not found.says_already(root, DRONE.public, None, ("film", "fly"))
+    assert not found.says_already(root, DRONE.public, None)
+    assert found.says_already(root, OTHER.public, None, ("fly",)), "who is out as a whole needs no other word"
+
+
+def test_a_compromised_device_is_so_as_a_whole() -> None:
+    body = replace(of_work("fly").body, what=1, from_sequence=3)
+    with pytest.raises(PeerError, match="as a whole"):
+        verify_revocation(sign1(ROOT, REVOCATION_AAD, spell_map(body)))

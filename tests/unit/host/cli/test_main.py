@@ -94,8 +94,12 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
      {"command": "enroll", "uses": 5, "replaces": "old", "roles": ["relay", "operator"], "expires_ms": 7_200_000}),
     ("enroll --list", {"command": "invitations"}),
     ("enroll --withdraw 3", {"command": "uninvite", "number": 3}),
-    ("revoke drone", {"command": "revoke", "device": "drone", "from_sequence": None}),
-    ("revoke drone --from 7", {"command": "revoke", "device": "drone", "from_sequence": 7}),
+    ("revoke drone", {"command": "revoke", "device": "drone", "from_sequence": None, "operations": []}),
+    ("revoke drone --from 7", {"command": "revoke", "device": "drone", "from_sequence": 7, "operations": []}),
+    (
+        "revoke drone --only fly --only film",
+        {"command": "revoke", "device": "drone", "from_sequence": None, "operations": ["fly", "film"]},
+    ),
     ("radio off", {"command": "radio", "on": False}),
     ("schedules", {"command": "schedules"}),
 ]  # fmt: skip

@@ -8,7 +8,7 @@ Source: RFC 8742 (CBOR sequences); layout in `docs/format.md`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -56,8 +56,11 @@ def write_capsule(header: Header, grants: Sequence[bytes], entries: Iterable[byt
     return b"".join(parts)
 
 
-def read_capsule(data: bytes) -> Capsule:
+def read_capsule(data: bytes, advance: Callable[[int], None] | None = None) -> Capsule:
     """Return the capsule, every entry verified and linked.
+
+    Args:
+        advance: told after each entry how many bytes of entries were verified so far, for whoever waits.
 
     Raises:
         PeerError: `capsule`, with the number of the first bad item, or what `verify` says of that entry; the caller
@@ -77,11 +80,14 @@ def read_capsule(data: bytes) -> Capsule:
         raise PeerError("capsule", f"format {header.format[:40]!r}, known is {FORMAT_NAME!r}")
     if header.entries != len(items) - 2:
         raise PeerError("capsule", f"cut short: {len(items) - 2} entries of {header.entries} announced")
-    return Capsule(header, grants, _verify_all(header, items[2:]))
+    return Capsule(header, grants, _verify_all(header, items[2:], advance))
 
 
-def _verify_all(header: Header, items: Sequence[bytes]) -> tuple[Entry, ...]:
+def _verify_all(
+    header: Header, items: Sequence[bytes], advance: Callable[[int], None] | None
+) -> tuple[Entry, ...]:  # fmt: skip
     entries: list[Entry] = []
+    done = 0
     known: dict[bytes, None] = {}
     for number, item in enumerate(items, start=1):
         try:
@@ -96,6 +102,9 @@ def _verify_all(header: Header, items: Sequence[bytes]) -> tuple[Entry, ...]:
             raise PeerError("capsule", f"entry {number} ({entry.id.hex()[:16]}) names a parent that is not before it")
         known[entry.id] = None
         entries.append(entry)
+        done += len(item)
+        if advance is not None:
+            advance(done)
     return tuple(entries)
 
 

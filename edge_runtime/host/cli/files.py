@@ -125,11 +125,15 @@ def verify(options: Namespace) -> int:
     """Check a capsule, with no daemon and no network."""
     from ...objects.capsule import read_capsule
 
+    data = read_file(options.file, 2 * OBJECT_BYTES_MAX)
+    progress = Progress(options.file, len(data), is_silent=options.json)
     try:
-        capsule = read_capsule(read_file(options.file, 2 * OBJECT_BYTES_MAX))
+        capsule = read_capsule(data, progress.advance)
     except PeerError as error:
         what = f"{options.file} does not verify: {error}. Ask for a fresh copy of it."
         raise UsageError(what, Exit.FAILED) from None
+    finally:
+        progress.end()
     value = {
         "object": capsule.header.object.hex(), "entries": len(capsule.entries), "verified": "full",
         "head": [head.hex() for head in capsule.heads], "file": options.file,

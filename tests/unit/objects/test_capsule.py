@@ -31,7 +31,9 @@ def refusal(data: bytes) -> str:
 def test_a_capsule_reads_back_as_what_was_written() -> None:
     """Behaviour: 12.6, 1.6: a device may lose everything but the object."""
     data, state = sample()
-    capsule: Capsule = read_capsule(data)
+    told: list[int] = []
+    capsule: Capsule = read_capsule(data, told.append)
+    assert len(told) == len(capsule.entries) and told == sorted(told) and 0 < told[-1] < len(data)
     assert capsule.heads == tuple(state.history.heads) and capsule.grants == (b"grant",)
     assert [entry.id for entry in capsule.entries] == list(state.history.placed)
 

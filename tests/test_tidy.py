@@ -61,6 +61,13 @@ def test_no_file_knows_somebodys_machine() -> None:
     report(tidy_text.machine_paths(texts))
 
 
+def test_no_file_has_the_marks_of_an_unfinished_merge() -> None:
+    paths = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "edge_runtime").rglob("*.[jc]s*")]
+    marks = ("<<<" + "<<<< ", ">>>" + ">>>> ")  # what stands in Python does not even load
+    report([f"{path.relative_to(ROOT)}:{number}" for path in paths
+            for number, line in enumerate(path.read_text().splitlines(), 1) if line.startswith(marks)])  # fmt: skip
+
+
 FRONT = '"""Page of `a`, `b` and `C`."""\n'
 DOC = '"""Text."""\n'
 

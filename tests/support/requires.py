@@ -151,11 +151,21 @@ def _try(command: list[str], problem: str) -> str | None:
     return None if answer.returncode == 0 else f"{problem}: {answer.stderr.strip()[:200]}"
 
 
+@cache
+def _aarch64() -> str | None:
+    from tests.support.aarch64 import why_not
+
+    if missing("command:mmdebstrap"):
+        return "install mmdebstrap"
+    return _mount_namespace() or why_not()
+
+
 CONDITIONS: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "netns": _netns,
     "mount-namespace": _mount_namespace,
     "card": _card,
+    "aarch64": _aarch64,
     "booted": _booted,
     "systemd-analyze": _systemd_analyze,
     "python-other": _python_other,

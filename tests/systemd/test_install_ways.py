@@ -90,10 +90,10 @@ def test_a_board_of_64_bit_arm_is_installed_offline_and_does_a_step(house: Path,
 uname -m
 sh /wheels/install.sh
 cd /app
-edge-runtime --state /tmp/state run --app hello:greet >/tmp/ready &
+edge-runtime --state /state run --app hello:greet >/ready &
 tries=0
-until grep -q ready /tmp/ready; do tries=$((tries + 1)); [ $tries -lt 600 ]; sleep 0.1; done
-edge-runtime --state /tmp/state submit greet --arg name=Ada --wait
+until grep -q ready /ready; do tries=$((tries + 1)); [ $tries -lt 600 ]; sleep 0.1; done
+edge-runtime --state /state submit greet --arg name=Ada --wait
 kill $!
 wait $!
 /opt/edge-runtime/current/bin/python -c 'import platform, aiomqtt, uvicorn; print("runs on", platform.machine())'

@@ -6,17 +6,16 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ...base.limits import DOCTOR_ASK_S_MAX, DOCTOR_RESTARTS_MAX
-from ...base.moment import Trust
+from ..clock import Source, advise
 from .finding import Finding, fine, warn, wrong
 
 UNIT = "edge-runtime.service"
 SYSTEMD = Path("/run/systemd/system")  # sd_booted(3)
-YEAR_MIN = 2024  # no device of this project was built before: an earlier year is a clock that nobody set
 
 Run = Callable[[list[str]], str]
 
@@ -30,16 +29,23 @@ def check_versions() -> Finding:
     return fine("versions", says)
 
 
-def check_clock(trust: Trust, year: int | None = None) -> Finding:
-    """Whether the wall clock may be believed. Ages and intervals work without; times of day and expiry do not."""
-    year = time.gmtime().tm_year if year is None else year
-    waits = "Intervals and ages go on; what is due at a time of day waits for a trusted clock."
-    do = "Fit a clock chip or GPS, or let the machine reach a time server: `timedatectl set-ntp true`."
-    if year < YEAR_MIN:
-        return warn("clock", f"The wall clock says {year}: nobody has set it. {waits}", do)
-    if trust is Trust.NONE:
-        return warn("clock", f"The wall clock is not synchronised. {waits}", do)
-    return fine("clock", f"The wall clock is trusted ({trust.name.lower()}).")
+def check_clock(status: dict[str, Any] | None, source: Source) -> Finding:
+    """Whether the wall clock may be believed: as the daemon says, else as the machine does (`docs/time.md`).
+
+    Args:
+        status: of the daemon, None without one. source: who vouches for the machine's clock.
+    """
+    found = (status or {}).get("clock")
+    if found is None:
+        advice = advise(source.trust, gap_is_open=False)
+        found = {
+            "trust": source.trust.name.lower(), "source": source.name, "problem": advice.problem,
+            "remedy": advice.remedy,
+        }  # fmt: skip
+    if found["problem"]:
+        says = f"{found['problem'][0].upper()}{found['problem'][1:]}. Intervals and ages go on."
+        return warn("clock", says, found["remedy"])
+    return fine("clock", f"The wall clock is trusted ({found['trust']}): {found['source']}.")
 
 
 def check_unit(run: Run | None = None, is_booted: bool | None = None) -> list[Finding]:

@@ -34,7 +34,9 @@ def find_place(state: str | None, config: str | None) -> Place:
 
 def examine(place: Place) -> list[Finding]:
     """Make every check. Takes some seconds: a spool is read, and answers to one packet a link are waited for."""
-    found = [machine.check_versions(), machine.check_clock(Clock().read().trust)]
+    known, clock = device.ask_daemon(place), Clock()
+    clock.read()
+    found = [machine.check_versions(), machine.check_clock(known.status, clock.source)]
     nearest = place.state
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
@@ -44,7 +46,6 @@ def examine(place: Place) -> list[Finding]:
     found += permissions.check_state(place.state)
     if os.access(place.state, os.R_OK | os.X_OK):
         found.append(disk.check_spool(place.state))
-    known = device.ask_daemon(place)
     found += permissions.check_socket(place.socket, known)
     found += permissions.check_roots(place.state)
     found += permissions.check_settings(place)

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from edge_runtime.base.moment import Trust
+from edge_runtime.host.clock import Source
 from edge_runtime.host.doctor.finding import Level
 from edge_runtime.host.doctor.machine import check_clock, check_unit, check_versions
 
@@ -26,19 +27,21 @@ def test_versions_are_said_and_good_enough_since_this_runs() -> None:
     assert found.level is Level.OK and "Python 3." in found.says and "SQLite 3." in found.says
 
 
-@pytest.mark.parametrize(
-    ("trust", "year", "level", "says"),
-    [
-        (Trust.NTP, 2026, Level.OK, "trusted (ntp)"),
-        (Trust.GPS, 2026, Level.OK, "trusted (gps)"),
-        (Trust.NONE, 2026, Level.WARNING, "not synchronised"),
-        (Trust.NONE, 1970, Level.WARNING, "says 1970"),
-    ],
-)
-def test_a_clock_that_nobody_vouches_for_is_a_note_and_no_error(trust: Trust, year: int, level: Level, says: str) -> None:
-    found = check_clock(trust, year)
-    assert found.level is level and says in found.says
-    assert bool(found.do) is (level is not Level.OK)
+def test_a_clock_that_nobody_vouches_for_is_a_note_and_no_error() -> None:
+    """Behaviour: 16.1"""
+    found = check_clock(None, Source(Trust.NONE, ""))
+    assert found.level is Level.WARNING and "nobody vouches" in found.says.lower() and "time server" in found.do
+    found = check_clock(None, Source(Trust.NTP, "the kernel's clock is in step"))
+    assert found.level is Level.OK and "(ntp): the kernel's clock is in step" in found.says
+
+
+def test_what_the_daemon_knows_of_the_time_counts_more_than_what_the_machine_says() -> None:
+    clock = {"trust": "peer", "source": "a peer said it", "problem": None, "remedy": None}
+    found = check_clock({"clock": clock}, Source(Trust.NONE, ""))
+    assert found.level is Level.OK and "(peer): a peer said it" in found.says
+    open_gap = {**clock, "problem": "it is not known how long the power was off", "remedy": "Wait for a peer."}
+    found = check_clock({"clock": open_gap}, Source(Trust.NTP, "x"))
+    assert found.level is Level.WARNING and found.do == "Wait for a peer."
 
 
 def test_a_unit_that_runs_is_well_and_where_there_is_none_nothing_is_said() -> None:

@@ -39,11 +39,13 @@ export function drawHistory() {
   drawRecords(records);
 }
 
+const count = (number, one, many) => `${number} ${number === 1 ? one : many}`;
+
 function drawLine(show, records) {
   const end = show.end ? `${show.end}${show.error ? `: ${show.error}` : show.result === null ? "" : `: ${shown(show.result)}`}` : show.status;
   byId("one-line").replaceChildren(
     h("b", { class: `word ${show.status} ${show.end ?? ""}` }, end), ` with ${clean(show.custodian_name)}, made `, timer(show.made_at, "ago"),
-    `, ${show.entries} entries, ${show.attempts} tries, held by ${show.held_by.length} devices`,
+    `, ${count(show.entries, "entry", "entries")}, ${count(show.attempts, "try", "tries")}, held by ${count(show.held_by.length, "device", "devices")}`,
     ...(show.expires_at ? [", expires ", timer(show.expires_at, "in")] : []),
     h("code", { class: "quiet id", title: show.object }, ` ${show.object.slice(0, 12)}`),
     ...(records.length < show.entries ? [h("span", { class: "quiet" }, " (the newest records; edge-runtime trace has all)")] : []));
@@ -64,11 +66,11 @@ function drawWhy(show, explain) {
   const tried = explain.steps.filter((step) => step.tries);
   if (tried.length) parts.push(h("ul", { class: "tries" }, ...tried.slice(0, WAITS_MAX).map((step) => {
     const memory = last.get(step.path);
-    return h("li", {}, h("b", {}, stepName(step.path)), ` tried ${step.tries} ${step.tries === 1 ? "time" : "times"}, last `,
+    return h("li", {}, h("b", {}, stepName(step.path)), ` tried ${count(step.tries, "time", "times")}, last `,
       timer(step.last_try_at, "ago"), memory ? `: ${memory.outcome}${memory.error ? `, ${memory.error}` : ""}` : "");
   })));
-  const count = Object.entries(explain.history);
-  if (count.length) parts.push(h("p", { class: "quiet" }, `So far: ${count.map(([name, times]) => `${times} ${name}`).join(", ")}.`));
+  const outcomes = Object.entries(explain.history);
+  if (outcomes.length) parts.push(h("p", { class: "quiet" }, `So far: ${outcomes.map(([name, times]) => `${times} ${name}`).join(", ")}.`));
   byId("one-why").replaceChildren(...parts);
 }
 

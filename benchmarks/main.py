@@ -1,4 +1,4 @@
-"""`python -m benchmarks steps|dormant|start|wake|backoff [--small] [--json]`; `table FILE...` for docs/benchmarks.md."""
+"""`python -m benchmarks steps|dormant|start|wake|flash|backoff [--small] [--json]`; `table FILE...` for docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def main(words: list[str] | None = None) -> int:
         ("dormant", "sleeping objects: memory, idle CPU, restart after SIGKILL, what runs again then"),
         ("start", "cold start to ready, idle memory, time of the imports"),
         ("wake", "one change among 1,000 to 1,000,000 sleepers: time, evaluations, memory of each"),
+        ("flash", "bytes and flushes for a durable step, bytes in an idle hour"),
         ("backoff", "pacing on recorded contacts: our judge beside an oracle and other runtimes' timers"),
     ):
         part = names.add_parser(name, help=text, description=text)
@@ -84,6 +85,10 @@ def _run(options: argparse.Namespace) -> Result:
             from . import wake
 
             return wake.measure(options.small)
+        case "flash":
+            from . import flash
+
+            return flash.measure(options.small)
         case "backoff":
             from . import backoff, plots
 

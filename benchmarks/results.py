@@ -108,7 +108,24 @@ class Backoff(msgspec.Struct, frozen=True):
         return next(row for row in self.rows if (row.policy, row.signal) == (policy, signal))
 
 
-Result: TypeAlias = Steps | Dormant | Start | Wake | Backoff
+class FlashRow(msgspec.Struct, frozen=True):
+    """What one durable step, or one idle hour, costs a card. Flushes: calls of the process, and served by the device."""
+
+    case: str
+    steps: int
+    bytes_each: float
+    device_bytes_each: float | None
+    flushes_each: float | None
+    device_flushes_each: float | None
+
+
+class Flash(msgspec.Struct, frozen=True):
+    """`flash`."""
+
+    rows: tuple[FlashRow, ...]
+
+
+Result: TypeAlias = Steps | Dormant | Start | Wake | Backoff | Flash
 
 
 def read_result(data: bytes) -> Result:
@@ -118,7 +135,7 @@ def read_result(data: bytes) -> Result:
         ValueError: it is none of them.
     """
     lines = data.strip().splitlines()
-    shapes: tuple[type[Result], ...] = (Steps, Dormant, Start, Wake, Backoff)
+    shapes: tuple[type[Result], ...] = (Steps, Dormant, Start, Wake, Backoff, Flash)
     for shape in shapes:
         try:
             found: Result = msgspec.json.decode(lines[-1] if lines else b"", type=shape)

@@ -9,7 +9,10 @@ import msgspec
 
 from . import pacing_bars
 from .bars import Bar, judged
-from .results import Backoff, BackoffRow, Dormant, DormantRow, Result, Start, Steps, StepsRow, Wake, WakeRow
+from .results import (
+    Backoff, BackoffRow, Dormant, DormantRow, Flash, FlashRow, Result, Start, Steps, StepsRow,
+    Wake, WakeRow,
+)  # fmt: skip
 
 
 def page(found: Sequence[Result]) -> str:
@@ -33,6 +36,8 @@ def result_table(found: Result) -> str:
             return _rows_table(WakeRow, rows)
         case Backoff():
             return _backoff_table(found)
+        case Flash(rows=rows):
+            return _rows_table(FlashRow, rows)
 
 
 def _backoff_table(found: Backoff) -> str:
@@ -53,7 +58,7 @@ def _bars_table(head: str, judged_bars: Sequence[tuple[Bar, float]]) -> str:
     return _table((head, "bar", "measured", ""), bars) if bars else ""
 
 
-Row: TypeAlias = StepsRow | DormantRow | WakeRow | Start | BackoffRow
+Row: TypeAlias = StepsRow | DormantRow | WakeRow | Start | BackoffRow | FlashRow
 
 
 def _rows_table(shape: type[Row], rows: Sequence[Row]) -> str:

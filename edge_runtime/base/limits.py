@@ -140,8 +140,8 @@ WAKES_PER_SECOND_MAX = 500  # of sleepers, in the order in which they came or we
 FLAP_MS = 1 * SECOND_MS
 
 # --- The disk. ---
-# Set aside in a file of its own and given up when the disk is full, for what is under way: a journal of 4 MiB (1,000
-# pages, `wal_autocheckpoint`), and as much for the pages that a checkpoint of it may add to the spool.
+# Set aside in a file of its own and given up when the disk is full, for what is under way: a journal of 1 MiB (1,000
+# pages, `wal_autocheckpoint`) that grows while a reader holds it, and the pages that a checkpoint adds to the spool.
 RESERVE_BYTES = 8 * MIB
 QUARANTINED_PER_TURN_MAX = 64  # objects found damaged in one turn; with more the spool counts as damaged as a whole
 QUARANTINED_SHOWN_MAX = 100  # in one answer of `status`
@@ -266,7 +266,7 @@ TOMBSTONE_MARGIN_MS = 1 * DAY_MS
 TOMBSTONE_BYTES = 256  # counted for one besides its signed end: its row and its two index entries
 VACUUM_IDLE_MS = 10 * SECOND_MS  # after pages became free: what comes next may use them
 VACUUM_PERIOD_MS = 1 * SECOND_MS  # between two slices
-VACUUM_PAGES_MAX = 64  # of one slice: 256 KiB moved at most
+VACUUM_PAGES_MAX = 64  # of one slice: 64 KiB moved at most
 VACUUM_PAGES_KEPT = 64  # left free for the next entries
 
 # --- Time. ---

@@ -16,7 +16,8 @@ from edge_runtime.testing import Device, DevicePlan, World
 from tests.support.world_app import Doings, make_app
 
 # Of the tables alone: what a spool may take is said beyond it, for each new table takes a page.
-EMPTY_BYTES = Store.open(sqlite3.connect(":memory:", isolation_level=None)).run("PRAGMA page_count").fetchone()[0] * 4_096
+_EMPTY = Store.open(sqlite3.connect(":memory:", isolation_level=None))
+EMPTY_BYTES = _EMPTY.run("PRAGMA page_count").fetchone()[0] * _EMPTY.run("PRAGMA page_size").fetchone()[0]
 
 
 def room_for(size: int, **fields: Any) -> StoreTerms:

@@ -12,7 +12,7 @@
 #   --device PATH      let this device node in, such as /dev/video0; may be repeated
 #   --group GROUP      its group, such as video; may be repeated
 #   --operator USER    this user may use the control socket; may be repeated
-#   --join FILE        join a fleet with this file once the daemon runs
+#   --join FILE        join the fleet of this file (of `edge-runtime enroll -o` or `grant`) as soon as it is reached
 #   --no-start         do not start (or restart) the daemon now
 #   --force            make the virtual environment anew even if the same is installed
 #
@@ -32,6 +32,8 @@ CONFIG=/etc/edge-runtime
 UNIT=edge-runtime.service
 UNITS=/etc/systemd/system
 COMMAND=/usr/local/bin/edge-runtime
+MANUAL=/usr/local/share/man/man1/edge-runtime.1
+COMPLETION=/etc/bash_completion.d/edge-runtime
 READY_TRIES=40 # half seconds that the daemon has to answer after systemd has heard READY=1
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -273,6 +275,17 @@ put_unit() {
         [ "$(readlink $COMMAND)" = $HOME_DIR/bin/edge-runtime ] || ln -sfn $HOME_DIR/bin/edge-runtime $COMMAND
     fi
     put "$files/install.sh" $HOME_DIR/install.sh 755 || true
+    put_said "$1" $MANUAL man
+    put_said "$1" $COMPLETION completion bash
+}
+
+# Put what a command of version $1 prints into file $2; a version that does not know the command leaves none.
+put_said() {
+    program=$1 file=$2
+    shift 2
+    "$program/bin/edge-runtime" "$@" >$HOME_DIR/.said 2>/dev/null || rm -f $HOME_DIR/.said
+    if [ -e $HOME_DIR/.said ]; then put $HOME_DIR/.said "$file" || true; else rm -f "$file"; fi
+    rm -f $HOME_DIR/.said
 }
 
 # Hardware that the sandbox lets in: one drop-in a device or group, so that each can be taken back alone.
@@ -362,9 +375,9 @@ install_or_upgrade() {
     fi
     make_user
     put_config "$made"
+    [ -z "$join" ] || put_join
     put_drop_ins
     switch_to "$made" "$old"
-    [ -z "$join" ] || join_fleet
     finish
 }
 
@@ -454,14 +467,20 @@ rollback() {
     say "the version before is in force; sh $HOME_DIR/install.sh --rollback changes back"
 }
 
-join_fleet() {
-    if ! is_running; then
-        say "not joined: the daemon does not run. Next: edge-runtime join $join"
-    elif $HOME_DIR/bin/edge-runtime --state $STATE join "$join"; then
-        say "joined the fleet of $join"
+# The daemon joins by [join] of its configuration, however long it takes until it finds who invited.
+put_join() {
+    if grep -q '^ *\[join\]' $CONFIG/config.toml; then
+        grep -q "\"$CONFIG/invitation\"" $CONFIG/config.toml || {
+            say "note: $CONFIG/config.toml has a [join] already, and that counts: $join is not used"
+            return 0
+        }
     else
-        say "note: not joined with $join (see above). Next: edge-runtime join FILE"
+        printf '\n[join]\ninvitation = "%s"\n' $CONFIG/invitation >>$CONFIG/config.toml
+        is_changed=yes
     fi
+    if put "$join" $CONFIG/invitation 640; then is_changed=yes; fi
+    chgrp $NAME $CONFIG/invitation # it is a secret while it is open
+    say "the device joins the fleet of $join as soon as it reaches who invited"
 }
 
 finish() {
@@ -475,7 +494,7 @@ finish() {
 uninstall() {
     if [ $is_purge = yes ]; then confirm_purge; fi
     if is_booted; then systemctl --quiet disable --now $UNIT 2>/dev/null || true; else systemctl --quiet disable $UNIT 2>/dev/null || true; fi
-    rm -f "$UNITS/$UNIT" "$UNITS/$UNIT.d"/device-*.conf "$UNITS/$UNIT.d"/group-*.conf
+    rm -f "$UNITS/$UNIT" $MANUAL $COMPLETION "$UNITS/$UNIT.d"/device-*.conf "$UNITS/$UNIT.d"/group-*.conf
     rmdir $UNITS/$UNIT.d 2>/dev/null || true
     if [ "$(readlink $COMMAND)" = $HOME_DIR/bin/edge-runtime ]; then rm -f $COMMAND; fi
     rm -rf $HOME_DIR

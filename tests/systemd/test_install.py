@@ -157,6 +157,8 @@ def test_one_command_on_a_bare_debian_without_network_ends_with_a_daemon_that_an
             "root:root 755 /etc/edge-runtime",
         ]
         assert machine.run("runuser -u www-data -- edge-runtime status").returncode == 0
+        assert machine.path("/usr/local/share/man/man1/edge-runtime.1").read_text().startswith(".TH EDGE-RUNTIME")
+        assert "_edge_runtime" in machine.path("/etc/bash_completion.d/edge-runtime").read_text()
         # Again: nothing is made anew, nothing restarts, and what the owner wrote stays.
         pid = pid_of(machine)
         machine.write("/etc/edge-runtime/config.toml", '[device]\nname = "mine"\n')
@@ -215,6 +217,21 @@ def test_what_cannot_be_is_one_clear_error_and_nothing_is_installed(
     assert says in said.splitlines()[-1]
     assert not (tmp_path / "layer/opt/edge-runtime/current").is_symlink()
     assert not (tmp_path / "layer/etc/systemd/system/edge-runtime.service").exists()
+
+
+def test_a_file_to_join_with_is_kept_for_the_daemon_alone_and_counts_from_the_next_start(bare: Root, house: Path) -> None:
+    with Machine(bare) as machine:
+        machine.copy_in(house, "/wheels")
+        install(machine)
+        # Another device, on the same machine and without a daemon, grants.
+        own = "/opt/edge-runtime/bin/edge-runtime --state /root/first --json"
+        fleet = json.loads(machine.run(f"{own} fleet create boats").stdout)["fleet"]
+        machine.run(f"{own} grant {ask(machine, 'status')['device']} --roles executor -o /root/boats.grant")
+        assert "as soon as it reaches who invited" in install(machine, "--join /root/boats.grant")
+        found = machine.run("stat -c '%U:%G %a' /etc/edge-runtime/invitation").stdout.strip()
+        assert found == "root:edge-runtime 640", "an invitation is a secret while it is open"
+        machine.wait(lambda: fleet in str(ask(machine, "status")), 20, "it has joined")
+        assert "nothing has changed" in install(machine, "--join /root/boats.grant")
 
 
 # --- Upgrade -----------------------------------------------------------------------------------------------------------

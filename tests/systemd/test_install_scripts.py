@@ -91,6 +91,7 @@ def test_the_sample_configuration_changes_nothing_and_all_of_its_examples_are_ri
     found = read_config(whole)
     assert found.schedule and found.drop
     assert found.apps and found.mqtt and found.mavlink and found.plans() and found.reservations()
+    assert found.join.invitation and found.web and found.drop and found.schedule and found.store.max_bytes
     assert set(tomllib.loads(whole.read_text())) <= {field.name for field in msgspec.structs.fields(Config)}
 
 

@@ -106,8 +106,9 @@ def make_drone(fakes: Actuators, device: str) -> App:
         needs = ("camera", "mavlink")
         try:
             await ctx.run(
-                "photograph", photograph, cell, needs=needs, not_after=due_s + 5, effect="bounded", rights={"photographs": 1}
-            )
+                "photograph", photograph, cell, needs=needs, not_after=due_s + 5, effect="bounded",
+                rights={"photographs": 1}, on_unknown="resend",
+            )  # fmt: skip
         except StepFailed:
             return False
         return True
@@ -115,7 +116,7 @@ def make_drone(fakes: Actuators, device: str) -> App:
     async def hand_over(ctx: Context, cells: list[str]) -> dict[int, Any]:
         """Ask whoever comes near with a camera to take the cells that are left."""
         await ctx.until("peer(camera)")
-        rights = {"photographs": len(cells)}
+        rights = {"photographs": 2 * len(cells)}  # one more try of each
         return (await ctx.delegate("survey.rest", cells, needs=("camera",), timeout=3_600, rights=rights)).values
 
     @app.intent("survey", degrades={"cells": "subset"})
@@ -145,12 +146,13 @@ def make_drone(fakes: Actuators, device: str) -> App:
 
     @app.intent("survey.rest")
     async def survey_rest(ctx: Context, cells: list[str]) -> list[str]:
-        await ctx.run("take off", fly, "up", 0, needs=("camera", "mavlink"))
+        await ctx.run("take off", fly, f"up for {cells[0]}", 0, needs=("camera", "mavlink"))
         for cell in cells:
             await asyncio.sleep(period_s)
             await ctx.run(
-                "photograph", photograph, cell, needs=("camera", "mavlink"), effect="bounded", rights={"photographs": 1}
-            )
+                "photograph", photograph, cell, needs=("camera", "mavlink"), effect="bounded",
+                rights={"photographs": 1}, on_unknown="resend",
+            )  # fmt: skip
         return cells
 
     @app.advisor("way")

@@ -19,8 +19,8 @@ def page() -> str:
     lines = [
         "# Command line",
         "",
-        "Every command, as `edge-runtime COMMAND --help` says it (`python -m edge_runtime` is the same). Each answers in words,",
-        "and with `--json` in JSON: one object, or one a line for lists. Each error says what to do.",
+        "Every command, as `edge-runtime COMMAND --help` says it. `python -m edge_runtime` is the same. Each answers",
+        "in words, and with `--json` in JSON: one object, or one a line for lists. Each error says what to do.",
         "",
         "| before or after any command | |",
         "|---|---|",

@@ -28,12 +28,12 @@ def page() -> str:
     lines = [
         "# Configuration",
         "",
-        "Every section and key of `config.toml`: what it is for, its type and bounds, what counts where it is left out.",
-        "`edge-runtime run --config FILE` names the file; an installed device reads `/etc/edge-runtime/config.toml`. Every",
-        "section may be left out. A key that is not listed here is refused by name.",
+        "Every section and key of `config.toml`: what it is for, its type and bounds, what counts if it is left out.",
+        "`edge-runtime run --config FILE` names the file; an installed device has `/etc/edge-runtime/config.toml`.",
+        "Every section may be left out. A key that is not listed here is refused by name.",
         "",
-        "Try a file with `edge-runtime config check FILE`; a daemon reads it again at `systemctl reload edge-runtime`, or",
-        "`kill -HUP`. What is *read at the start* needs a restart. `policy.toml` beside it has",
+        "Try a file with `edge-runtime config check FILE`; a daemon reads it again at `systemctl reload edge-runtime`",
+        "or `kill -HUP`. What is *read at the start* needs a restart. `policy.toml` beside it has",
         "[a page of its own](../policy.md).",
     ]
     for head, struct in sections():

@@ -156,6 +156,10 @@ TRIES_FREE = 16  # of one call without a result; from then on the wait for the n
 TRIES_STAY_MS_MAX = 1 * HOUR_MS
 TRIES_STUCK = 1_000  # then the call is `stuck`; three entries each, a month at one an hour
 
+# --- Cards that were copied or restored. ---
+SEQUENCE_JUMP = 1 << 32  # far above what a device gives out between backup and return: 136 years at one a second
+SUSPECTS_MAX = 1_000  # keys with two writers that are noted; more are not
+
 # --- Invitations. ---
 INVITATIONS_MAX = 32  # open at once: a code names its invitation in one character
 INVITATION_USES_MAX = 1_000  # devices that one may let in

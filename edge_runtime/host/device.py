@@ -18,6 +18,7 @@ from ..node.parts import Reservation, Settings
 from ..node.quarantine import open_mending
 from ..node.store import Store
 from ..program.app import App
+from .board import note_board, read_board
 from .clock import Clock, read_boot_id
 from .config import Config
 from .statedir import StateDir
@@ -113,6 +114,8 @@ def make_node(
         connection = state.connect()
         undo.callback(connection.close)
         store = Store.open(connection)
+        with store.transaction():
+            note_board(store, read_board())
         node = open_mending(
             store, lambda: Node(store, key, roots, apps, policy, settings, os.urandom, clock.read())
         )  # fmt: skip

@@ -23,6 +23,7 @@ from ..node.store import read_version
 from ..objects.keys import SigningKey
 
 SEED_BYTES = 32
+HALF_RESTORED = ".restore"  # a folder that is there while a backup is put in place
 
 
 class StateDir(Struct):
@@ -95,6 +96,9 @@ class StateDir(Struct):
             UsageError: the file cannot be opened, or is of a newer schema; then nothing of it was changed.
         """
         file = self.path / "spool.db"
+        if (self.path / HALF_RESTORED).exists() and not file.exists():
+            what = f"A restore into {self.path} was cut off. Run `edge-runtime restore FILE` again."
+            raise UsageError(what, Exit.FAILED)
         if (self.path / "spool.db-wal").exists():
             _check_unchanged(file)
         try:

@@ -21,8 +21,10 @@ from .intake import Intake
 from .parts import Parts
 from .quarantine import Quarantine
 from .flags import flag_of, flags_of
+from .membership import QUARANTINE
 from .shelving import trigger_of
 from .spool import Live
+from .twins import suspects
 from .usage import Kind as Use
 from .waits import describe_waits
 
@@ -182,6 +184,7 @@ class Answers:
         life_ms = self.parts.timeline.life_ms
         by_device = {contact.device: contact for contact in self.contacts.by_number.values()}
         rows: list[dict[str, Any]] = []
+        twins = suspects(self.parts)
         for advert in self.parts.adverts.others():
             contact = by_device.pop(advert.device, None)
             heard_ms = self.parts.adverts.by_device[advert.device][2]
@@ -189,12 +192,13 @@ class Answers:
                 {"device": advert.device.hex(), "name": advert.name or None, "connected": contact is not None,
                  "state": (Presence.AWAY if contact is None else contact.pulse.presence(life_ms)).value,
                  "address": None if contact is None else contact.address,
-                 "capabilities": list(advert.capabilities), "last_ms": 0 if contact else life_ms - heard_ms}
+                 "capabilities": list(advert.capabilities), "last_ms": 0 if contact else life_ms - heard_ms,
+                 "suspect": advert.device in twins}
             )  # fmt: skip
         rows.extend(
             {"device": device.hex(), "name": None, "connected": True,
              "state": contact.pulse.presence(life_ms).value, "address": contact.address, "capabilities": [],
-             "last_ms": 0} for device, contact in sorted(by_device.items())
+             "last_ms": 0, "suspect": device in twins} for device, contact in sorted(by_device.items())
         )  # fmt: skip
         return sorted(rows, key=lambda row: (not row["connected"], row["last_ms"], row["device"]))
 
@@ -237,6 +241,7 @@ class Answers:
             "storage": {"takes_in": not self.parts.room.why_none, "reason": self.parts.room.why_none or None},
             "quarantined": self.quarantine.rows(),
             "held": bool(self.parts.store.get_meta("held", 0)),
+            "quarantine": self.parts.store.get_meta(QUARANTINE, "") or None, "suspects": len(suspects(self.parts)),
             "objects": dict(zip(STATUSES, objects, strict=True)),
             "dormant_by_reason": [{"reason": reason, "objects": count} for reason, count in reasons],
             "contacts": len(self.contacts.by_number),

@@ -17,6 +17,7 @@ from .explaining import Explaining
 from .judgement import Judgement
 from .lookup import find_object
 from .parts import Parts
+from .returning import Returning
 from .requests import Requests
 from .revoking import Revoking
 from .schedules import Schedules
@@ -37,7 +38,7 @@ class Asking:
 
     def __init__(
         self, parts: Parts, requests: Requests, revoking: Revoking, answers: Answers, capsules: Capsules,
-        judgement: Judgement, schedules: Schedules, say_advert: Callable[[], None],
+        judgement: Judgement, schedules: Schedules, returning: Returning, say_advert: Callable[[], None],
     ) -> None:  # fmt: skip
         self.parts = parts
         self.requests = requests
@@ -46,6 +47,7 @@ class Asking:
         self.capsules = capsules
         self.explaining = Explaining(judgement)
         self.schedules = schedules
+        self.returning = returning
         self.enrolment = Enrolment(parts)
         self.say_advert = say_advert
         self._waiters: dict[bytes, list[int]] = {}
@@ -58,6 +60,7 @@ class Asking:
             Refused: for `run_turn`, which rolls the event back and tells the asker.
         """
         try:
+            self.returning.check(command)
             value = self._perform(ticket, command)
         except UsageError as error:
             raise Refused(ticket, error) from None
@@ -100,6 +103,9 @@ class Asking:
                 return requests.hold(command, 0)
             case c.Release():
                 return requests.hold(command, 1)
+            case c.Resume(object=""):
+                self.returning.end("an operator's word")
+                return {"ok": True, "reached": True, "custodian": None, "last_contact_ms": None}
             case c.Resume():
                 return requests.resume(command)
             case c.Claim():

@@ -120,9 +120,10 @@ class Release(Base, frozen=True, tag="release"):
 
 
 class Resume(Base, frozen=True, tag="resume"):
-    """Wake a parked object (stuck, exhausted, quarantined, nondeterminism)."""
+    """Wake a parked object (stuck, exhausted, quarantined, nondeterminism); with empty `object` end this device's
+    quarantine by hand."""
 
-    object: Reference
+    object: Word = ""
 
 
 class Claim(Base, frozen=True, tag="claim"):

@@ -18,6 +18,8 @@ from .intake import Intake
 from .judgement import Judgement
 from .parts import Parts
 from .residence import age_from_link
+from .returning import Returning
+from .twins import Twins
 from .revoking import Revoking
 from .spool import Live
 from .room import Shortage
@@ -31,8 +33,11 @@ class Hearing:
     def __init__(
         self, parts: Parts, contacts: Contacts, intake: Intake, custody: Custody, judgement: Judgement,
         revoking: Revoking, acquaintance: Acquaintance, go_on: Callable[[Live], None],
+        returning: Returning,
     ) -> None:  # fmt: skip
         self.acquaintance = acquaintance
+        self.returning = returning
+        self.twins = Twins(parts)
         self.parts = parts
         self.contacts = contacts
         self.intake = intake
@@ -54,6 +59,7 @@ class Hearing:
     def end_contact(self, event: e.ContactEnded) -> None:
         """A contact is over."""
         contact = self.contacts.end(event)
+        self.returning.forget(event.contact)
         if contact is not None:
             if contact.device not in self.contacts.devices():
                 self.contacts.capacity.forget(contact.device)
@@ -82,10 +88,12 @@ class Hearing:
             case m.Hello():
                 self._hear_clock(event.message)
                 self.contacts.hear_hello(contact, event.message)
+                self.returning.hear_hello(contact, event.message)
             case m.Adverts(items):
                 self._hear_adverts(contact, items)
             case m.Heads():
                 self.contacts.hear_heads(contact, event.message)
+                self.returning.hear_heads(contact, event.message)
             case m.Want():
                 self.contacts.hear_want(contact, event.message)
             case m.Entries():
@@ -176,5 +184,9 @@ class Hearing:
                 self.contacts.tell_end(contact, message.object)
             return
         self.contacts.heard_entries(contact, taken.live, event.entries, is_incomplete=taken.aside > 0)
+        for entry in taken.placed:
+            self.returning.judge(entry, self.contacts.by_number)
+            self.twins.judge(taken.live, entry)
         if taken.new:
             self.go_on(taken.live)
+        self.returning.took(contact, taken.live)

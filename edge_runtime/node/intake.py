@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ..base.errors import PeerError
 from ..base.limits import ASIDE_BYTES_MAX, OBJECT_BYTES_MAX, OBJECT_ENTRIES_MAX
@@ -26,13 +26,14 @@ from .spool import Live
 
 
 class Taken(Struct):
-    """What one delivery came to: how many entries are new, were known, were refused, or wait for others."""
+    """What one delivery came to: how many entries are new (`placed`), were known, were refused, or wait for others."""
 
     live: Live | None = None
     new: int = 0
     known: int = 0
     refused: int = 0
     aside: int = 0
+    placed: list[Entry] = field(default_factory=list)
 
 
 class Intake:
@@ -137,6 +138,7 @@ class Intake:
             taken.refused += 1
             return True
         taken.new += 1
+        taken.placed.append(entry)
         self.parts.take_in(live, entry)
         self.parts.note(Stage.STORED, live, entry=entry.id.hex()[:16], void=placed.void)
         return True
@@ -157,6 +159,7 @@ class Intake:
             raise PeerError("lifetime", "an unknown object past its lifetime")
         live = self.parts.spool.create(entry, roles, age_ms, age_is_exact)
         taken.live, taken.new = live, taken.new + 1
+        taken.placed.append(entry)
         self.parts.take_in(live, entry)
         self.parts.note(Stage.STORED, live, entry=entry.id.hex()[:16], void="")
         return True

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ..base.errors import Exit, PeerError, UsageError
-from ..base.limits import REVOCATION_BYTES_MAX, SEQUENCE_BLOCK
+from ..base.limits import REVOCATION_BYTES_MAX, SEQUENCE_BLOCK, SEQUENCE_JUMP
 from ..base.moment import Moment
 from ..objects.grants import Grant, MembershipFile, Role, check_membership, issue_grant, verify_grant
 from ..objects.keys import SigningKey
@@ -37,6 +37,14 @@ class Membership(Struct, frozen=True):
             root for root in self.roots
             if (root, device) not in self.revoked and (root, self.device) not in self.revoked
         )  # fmt: skip
+
+
+QUARANTINE = "quarantine"  # in `meta`: why this device writes nothing; empty while it may
+
+
+def jump_sequence_of(store: Store) -> None:
+    """Let numbers begin far above all that this key may have given out, in a store that no node has open."""
+    store.set_meta("sequence_end", int(store.get_meta("sequence_end", 0)) + SEQUENCE_JUMP)
 
 
 class Members:
@@ -108,8 +116,10 @@ class Members:
     def grant_under(self, roots: Sequence[bytes]) -> tuple[bytes, tuple[Role, ...]] | None:
         """Return (grant id, roles) under which this device may write into an object of these roots.
 
-        None also where it is declared compromised: what it wrote would be void.
+        None also where it is declared compromised, since what it wrote would be void; and in quarantine.
         """
+        if self.is_quarantined:
+            return None
         for root, _, grant in self.fleets:
             if root in roots and not self.revocations.is_compromised(root, self.device):
                 return grant, self.roles_of(grant, self.device, roots) or ()
@@ -308,6 +318,11 @@ class Members:
         self.revocations.add([(revocation, life_ms)])
         self.store.run("INSERT INTO revocations VALUES (?, ?, ?)", (revocation.id, revocation.raw, life_ms))
 
+    @property
+    def is_quarantined(self) -> bool:
+        """Whether this device may write nothing until it has learnt what peers hold of it."""
+        return bool(self.store.get_meta(QUARANTINE, ""))
+
     # --- Sequence -------------------------------------------------------------------------------------------------
 
     def take_sequence(self) -> int:
@@ -318,6 +333,16 @@ class Members:
             self.store.set_meta("sequence_end", self._sequence_end)
         self._next_sequence += 1
         return self._next_sequence - 1
+
+    @property
+    def sequence_bound(self) -> int:
+        """No number from here on was ever given out here."""
+        return int(self.store.get_meta("sequence_end", 0))
+
+    def jump_sequence(self) -> None:
+        """Begin numbers far above all that this key may have given out on another board."""
+        jump_sequence_of(self.store)
+        self.forget_sequence()
 
     def forget_sequence(self) -> None:
         """After a rollback: the block may not have been reserved, so take the next one from disk."""

@@ -46,6 +46,7 @@ from .quarantine import Quarantine
 from .reconcile import Reconciler
 from .requests import Requests
 from .results import Results
+from .returning import Returning
 from .restoring import Restoring
 from .revoking import Revoking
 from .room import Shortage
@@ -112,14 +113,18 @@ class Node:
         revoking = Revoking(
             parts, self.contacts, self.intake, self.shelving, lambda event: self.hearing.end_contact(event)
         )
+        self.returning = Returning(parts)
         self.asking = Asking(
-            parts, requests, revoking, self.answers, self.capsules, self.judgement, self.schedules, self._say_advert
+            parts, requests, revoking, self.answers, self.capsules, self.judgement, self.schedules, self.returning,
+            self._say_advert,
         )
         self.hearing = Hearing(
-            parts, self.contacts, self.intake, self.custody, self.judgement, revoking, acquaintance, go_on
+            parts, self.contacts, self.intake, self.custody, self.judgement, revoking, acquaintance, go_on,
+            self.returning,
         )
         self.restoring = Restoring(parts, self.judgement, spool.find_row, self.turner.is_turnable, self._say_advert)
         note_absence(store, timeline)
+        self.returning.on_end = self._end_quarantine
         if store.is_derived_missing():
             self.rebuild()
         surroundings.introduce(parts, policy.hash)
@@ -338,6 +343,11 @@ class Node:
             own = self.parts.adverts.by_device[self.parts.device][1]
             self.contacts.tell_adverts([own])
             self.parts.agenda.wake_topic(f"fact:{CAPABILITIES_FACT}")
+
+    def _end_quarantine(self) -> None:
+        self.restoring.count_deaths()
+        own = self.parts.adverts.jump(self.parts.timeline.life_ms)
+        self.contacts.tell_adverts([own] if own else [])
 
     def _found_fleet(self, event: e.FleetMade) -> None:
         grant = self.parts.members.found_fleet(event.name, event.key, self.parts.wall_ms)

@@ -132,8 +132,8 @@ class Parts(Struct):
         return live.state.holding == 0 or bool(self.store.get_meta("held", 0))
 
     def may_write(self, live: Live) -> bool:
-        """Say whether what this device writes into an object counts: not where it is declared compromised."""
-        return not any(self.members.revocations.is_compromised(root, self.device)
+        """Say whether this device may write into an object: not in quarantine, nor where it is declared compromised."""
+        return not self.members.is_quarantined and not any(self.members.revocations.is_compromised(root, self.device)
                        for root in live.state.history.created.roots)  # fmt: skip
 
     def under(self, live: Live, step: str = "") -> tuple[tuple[bytes, bytes], ...]:

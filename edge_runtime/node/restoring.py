@@ -27,11 +27,32 @@ class Restoring:
         self._find = find
         self._is_turnable = is_turnable
         self._say_advert = say_advert
+        self._is_owed = False
 
     def restore(self) -> None:
         """Derive the effects again: steps that were running died with the last process; what waits is looked at."""
         parts = self.parts
         self._say_advert()
+        self._is_owed = True
+        if not parts.members.is_quarantined:  # else nothing may be written yet; its end does this
+            self.count_deaths()
+        for row in parts.agenda.happenings.unseen():
+            parts.agenda.add(row)
+        # No other object is looked at for the start alone: who was awake is due, who waits is found by what changes.
+        if self.are_apps_new():
+            parts.agenda.wake_topic("apps")
+        self.judgement.free_places()  # what held them died
+        parts.agenda.wake_topic(ADVICE_TOPIC)
+        parts.agenda.wake_topic(PROBING_TOPIC)
+        if parts.works:
+            parts.agenda.wake_topic(UNITS_TOPIC)
+
+    def count_deaths(self) -> None:
+        """Write into their objects that the steps which ran in the last process died with it; once a process."""
+        parts = self.parts
+        if not self._is_owed:
+            return
+        self._is_owed = False
         dead = parts.store.run(
             "SELECT object, path, attempt, try_number, fingerprint, effect, released_ms, verdict, attempts_max, peer "
             "FROM releases ORDER BY object, path"
@@ -45,16 +66,6 @@ class Restoring:
             if live is not None and self._is_turnable(live):
                 record_death(parts, live, path, Flight(*fields))
                 parts.agenda.add(row)
-        for row in parts.agenda.happenings.unseen():
-            parts.agenda.add(row)
-        # No other object is looked at for the start alone: who was awake is due, who waits is found by what changes.
-        if self.are_apps_new():
-            parts.agenda.wake_topic("apps")
-        self.judgement.free_places()  # what held them died
-        parts.agenda.wake_topic(ADVICE_TOPIC)
-        parts.agenda.wake_topic(PROBING_TOPIC)
-        if parts.works:
-            parts.agenda.wake_topic(UNITS_TOPIC)
 
     def are_apps_new(self) -> bool:
         """Say whether other handlers are here than when this was asked last, in this process or an earlier one."""

@@ -30,7 +30,7 @@ MARKS: dict[str, Mark] = {
     **dict.fromkeys(
         ("meta", "objects", "entries", "grants", "fleets", "releases", "keyed_state", "set_facts", "adverts",
          "happened", "revocations", "tombstones",
-         "quarantined", "invitations", "invited"), Mark.SOURCE,
+         "quarantined", "invitations", "invited", "suspects"), Mark.SOURCE,
     ),
     **dict.fromkeys(("shelf", "wakes", "digests", "families", "usage"), Mark.DERIVED),
     **dict.fromkeys(("contacts", "polls", "pacing"), Mark.PACING),
@@ -166,6 +166,13 @@ CREATE TABLE IF NOT EXISTS invitations (
 );
 CREATE TABLE IF NOT EXISTS invited (
     number INTEGER NOT NULL, device BLOB NOT NULL, file BLOB NOT NULL, PRIMARY KEY (number, device)
+) WITHOUT ROWID;
+"""
+
+# Keys that have two writers, with the first proof against each. Made when the store is opened.
+SUSPECTS = """
+CREATE TABLE IF NOT EXISTS suspects (
+    device BLOB PRIMARY KEY, object BLOB NOT NULL, one BLOB NOT NULL, other BLOB NOT NULL, life_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
 

@@ -23,6 +23,7 @@ from .waits import leaves_of
 LOOK_AGAIN_MS = 1_000
 # Under it stands what waits for advice: looked at when a process or other apps may bring an advisor.
 ADVICE_TOPIC = "advice"
+QUARANTINE_TOPIC = "quarantine"  # under it stands everything that this device has custody of, while it may not write
 ROOM_TOPIC = "room"  # under it stands custody that is offered here: it may have been refused for want of room
 PROBING_TOPIC = "probing"  # its due time counts on an answer that a process which died will not get
 # Under it stands what announces units: looked at when a process, other apps or another policy may let them be done.
@@ -65,6 +66,8 @@ class Shelving:
         if view.holder != self.parts.device:
             topics = (ROOM_TOPIC,) if view.is_frozen and self._is_offered_here(live) else ()
             return ShelfRow("dormant", f"custody with {self.parts.adverts.name_of(view.holder)}", None, topics)
+        if self.parts.members.is_quarantined:
+            return ShelfRow("dormant", "this device is in quarantine", None, (QUARANTINE_TOPIC,))
         if not self.parts.may_write(live):
             return ShelfRow("dormant", "this device is declared compromised", None, ())  # it can do nothing about it
         if live.parked:

@@ -20,6 +20,7 @@ from ..judge.policy import Policy
 from ..node import commands as c
 from ..node import events as e
 from ..node.eviction import StoreTerms
+from ..node.membership import QUARANTINE
 from ..node.node import Node
 from ..node.parts import Reservation, Settings
 from ..node.quarantine import open_mending
@@ -144,6 +145,20 @@ class Device:
         self.inbox.clear()
         self.alarm_ms = None
         self.is_doomed = self.is_stalled = False
+
+    def copy_card(self) -> bytes:
+        """Return the bytes of the store as it is now."""
+        return bytes(self.connection.serialize())
+
+    def insert_card(self, card: bytes, why: str) -> None:
+        """Begin on another store, quarantined for `why` unless that is empty; the process must not live."""
+        assert self._node is None
+        self.connection.close()
+        self.connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.connection.deserialize(card)
+        self.store = Store.open(self.connection)
+        with self.store.transaction():
+            self.store.set_meta(QUARANTINE, why)
 
     def post(self, life: int, event: e.Event) -> None:
         """Put an event into the inbox, if the process for which it was meant still lives."""

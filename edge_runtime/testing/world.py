@@ -22,6 +22,7 @@ from ..node.effects import (
     StopStep, Turn,
 )  # fmt: skip
 from ..node.store import StoreFailed
+from ..node.returning import RESTORED
 from ..node.turns import run_turn
 from ..objects.keys import SigningKey
 from ..program.app import App
@@ -152,6 +153,20 @@ class World:
         device = self.devices[name]
         device.start()
         self._links.open_all(device)
+
+    def copy_card(self, name: str) -> bytes:
+        """Return a device's card as it is now: a backup, or the beginning of a clone."""
+        return self.devices[name].copy_card()
+
+    def insert_card(self, name: str, card: bytes, why: str = RESTORED) -> None:
+        """Kill a device and start it on an older card.
+
+        Args:
+            why: the quarantine that it begins with; empty for a copy that nobody can tell.
+        """
+        self.crash(name, power_cut=True, restart=False)
+        self.devices[name].insert_card(card, why)
+        self.restart(name)
 
     def run(self, *, ms: int = 0, seconds: int = 0, minutes: int = 0, hours: int = 0, days: int = 0) -> None:
         """Let time go on, from one thing that is due to the next. Without arguments: handle what is due now."""

@@ -16,6 +16,7 @@ from edge_runtime.node.node import Node
 from edge_runtime.node.parts import Settings
 from edge_runtime.node.spool import Live
 from edge_runtime.node.store import Store
+from edge_runtime.node.twins import suspects
 from edge_runtime.objects.entries import verify
 from edge_runtime.objects.intents import hash256
 from edge_runtime.testing import Device, World
@@ -105,8 +106,14 @@ class WorldChecks:
         for device in self.world.devices.values():
             if device.is_up:
                 self._check_entries(device)
+                self._check_suspects(device)
                 self._check_ways_out(device)
                 self._check_rebuild(device)
+
+    def _check_suspects(self, device: Device) -> None:
+        """No card was copied here: whoever is suspect is so by a mistake of ours."""
+        for author, (object_id, *_) in suspects(device.node.parts).items():
+            self.fail(device, f"suspects {author.hex()[:8]} for {object_id.hex()[:8]}")
 
     def _check_entries(self, device: Device) -> None:
         seen: dict[bytes, None] = {}

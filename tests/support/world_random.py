@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from msgspec.structs import replace
+
 from edge_runtime.base.errors import UsageError
+from edge_runtime.base.units import DAY_MS
 from edge_runtime.judge.policy import Policy
 from edge_runtime.node import commands as c
+from edge_runtime.node.eviction import StoreTerms
 from edge_runtime.testing import Device, DevicePlan, World
 from edge_runtime.program.app import App
 from tests.support.world_app import Doings, make_adviser, make_app
@@ -68,7 +72,9 @@ class RandomWorld:
                 plans.append(DevicePlan(name, has=has, apps=apps, roles=roles))
         if is_advised:
             plans.append(DevicePlan("sage", roles=("advisor",), apps=(make_adviser("way", "by the river", 900),)))
-        self.world = World(*plans, seed=seed)
+        # Families are looked at when all have ended, a month later: nothing of them goes before.
+        kept = StoreTerms(ended_kept_ms=60 * DAY_MS) if has_families else StoreTerms()
+        self.world = World(*(replace(plan, store=kept) for plan in plans), seed=seed)
         self.checks = WorldChecks(self.world)
         self.submitted = 0
 

@@ -15,6 +15,7 @@ from .parser import make_parser
 # Command -> the module beside this one whose table `COMMANDS` holds what performs it.
 PLACES: dict[str, str] = {
     "apps": "device",
+    "backup": "upkeep",
     "cancel": "objects",
     "claim": "objects",
     "completion": "completion",
@@ -43,6 +44,7 @@ PLACES: dict[str, str] = {
     "radio": "device",
     "release": "objects",
     "replay": "replaying",
+    "restore": "upkeep",
     "resume": "objects",
     "revoke": "device",
     "run": "device",

@@ -38,8 +38,9 @@ SIMPLE: dict[str, tuple[str, str, list[tuple[tuple[str, ...], dict[str, Any]]]]]
     ),
     "release": ("end a hold", "What is due goes on at once.", [ONE_OR_ALL]),
     "resume": (
-        "wake a parked object",
-        "For an object that is stuck, exhausted or quarantined: see `explain`. Mend the cause first.", [ONE],
+        "wake a parked object, or end this device's quarantine",
+        "For an object that is stuck, exhausted or quarantined: see `explain`. Mend the cause first. Without one: end "
+        "this device's own quarantine by hand (see `status`).", [ONE_OR_ALL],
     ),
     "claim": (
         "take custody of an object whose custodian is lost",

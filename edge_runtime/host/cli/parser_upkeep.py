@@ -18,6 +18,21 @@ def add_upkeep(commands: Any, command: Command) -> None:
         "right.",
     )  # fmt: skip
     sub.add_argument("--config", metavar="FILE", help="the daemon's configuration (default: the machine's, if any)")
+    sub = command(
+        commands, "backup", "copy everything of a device into one file",
+        "Keys and all: keep it as safe as the card. A daemon goes on meanwhile. Next: `restore FILE` elsewhere.",
+    )  # fmt: skip
+    sub.add_argument("file", metavar="FILE", help="a new file")
+    sub = command(
+        commands, "restore", "make a device of a backup",
+        "Into a state with no device. It begins in quarantine: it writes nothing until it has learnt from a device of "
+        "its fleet what it did since the backup. The old card must never run again. Next: start the daemon, `status`.",
+    )  # fmt: skip
+    sub.add_argument("file", metavar="FILE")
+    sub.add_argument(
+        "--alone", action="store_true",
+        help="no other device ever had its objects, or all are lost: begin at once; what was done since is done again",
+    )  # fmt: skip
     command(
         commands, "schedules", "recurring submissions, and when each is due next",
         "They stand in the configuration as `[[schedule]]`. Next: `show OBJECT` for what the last slot made.",

@@ -192,6 +192,10 @@ def _render_contacts(value: list[dict[str, Any]]) -> str:
 def _render_status(value: dict[str, Any]) -> str:
     objects = value["objects"]
     lines = [f"{value['name']} ({value['device'][:16]}), radio {value['radio']}" + (", HELD" if value["held"] else "")]
+    if value.get("quarantine"):
+        lines.append(f"  IN QUARANTINE: {value['quarantine']}; it writes nothing until it has met its fleet")
+    if value.get("suspects"):
+        lines.append(f"  {count(value['suspects'], 'key has', 'keys have')} two writers: see `peers` and `doctor`")
     lines.append("  fleets: " + ", ".join(fleet["name"] for fleet in value["fleets"]))
     lines.append("  objects: " + ", ".join(f"{count} {name}" for name, count in objects.items()))
     lines.extend(f"    {row['objects']} dormant: {row['reason']}" for row in value["dormant_by_reason"][:5])

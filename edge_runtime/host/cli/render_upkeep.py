@@ -92,7 +92,28 @@ def _render_replay(value: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _render_backup(value: dict[str, Any]) -> str:
+    return (
+        f"Written: {value['file']}, {count(value['files'], 'file', 'files')} of device {value['device'][:16]}, "
+        f"{value['bytes'] / 1e6:.1f} MB.\nIt holds the keys: keep it as safe as the card. It comes back with "
+        "`edge-runtime restore FILE`."
+    )
+
+
+def _render_restore(value: dict[str, Any]) -> str:
+    lines = [f"Restored device {value['device'][:16]}. Its old card must never run again."]
+    if value["quarantine"]:
+        lines.append(
+            "It is in quarantine: it writes nothing until a full contact with a device of its fleet. If there is none, "
+            "`edge-runtime resume` with no object ends that.\nNext: start the daemon, then `edge-runtime status`."
+        )
+    else:
+        lines.append("What it did since the backup is done again, but for what its objects' records show.")
+    return "\n".join(lines)
+
+
 RENDERERS: dict[str, Callable[[Any], str]] = {
+    "backup": _render_backup,
     "doctor": _render_doctor,
     "enroll": _render_enroll,
     "invitations": _render_invitations,
@@ -100,5 +121,6 @@ RENDERERS: dict[str, Callable[[Any], str]] = {
     "fleet-backup": _render_fleet_backup,
     "fleet-create": _render_fleet_made,
     "replay": _render_replay,
+    "restore": _render_restore,
     "schedules": _render_schedules,
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...base.errors import Exit, UsageError
-from .console import ask, say
+from .console import Progress, ask, say
 from .device import ask_or_open, state_of
 
 
@@ -19,6 +19,38 @@ def doctor(options: Namespace) -> int:
     value = {"ok": is_well(found), "findings": [finding.row() for finding in found]}
     say(options, "doctor", value)
     return int(Exit.OK if value["ok"] else Exit.FAILED)
+
+
+def backup(options: Namespace) -> int:
+    """Copy everything of a device into one file; the daemon goes on."""
+    from ..backup import SPOOL, write_backup
+
+    state, target = state_of(options), Path(options.file)
+    spool = state / SPOOL
+    shown = Progress("backup", spool.stat().st_size if spool.exists() else 1)
+    try:
+        contents = write_backup(state, target, lambda done, total: shown.advance(done))
+    finally:
+        shown.end()
+    size = target.stat().st_size
+    value = {"file": str(target), "device": contents.device, "bytes": size, "files": len(contents.members)}
+    return say(options, "backup", value)
+
+
+def restore(options: Namespace) -> int:
+    """Make a device of a backup; it begins in quarantine unless it is said to be alone."""
+    from ..backup import restore_backup
+
+    source = Path(options.file)
+    if not source.is_file():
+        raise UsageError(f"{source} cannot be read: it is no file.")
+    shown = Progress("restore", source.stat().st_size)
+    try:
+        contents = restore_backup(source, state_of(options), options.alone, lambda done, total: shown.advance(done))
+    finally:
+        shown.end()
+    value = {"device": contents.device, "made_ms": contents.made_ms, "quarantine": not options.alone}
+    return say(options, "restore", value)
 
 
 def back_up_root(options: Namespace) -> int:
@@ -71,4 +103,9 @@ def schedules(options: Namespace) -> int:
     return say(options, "schedules", ask(options, "schedules"))
 
 
-COMMANDS: dict[str, Callable[[Namespace], int]] = {"doctor": doctor, "schedules": schedules}
+COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "backup": backup,
+    "doctor": doctor,
+    "restore": restore,
+    "schedules": schedules,
+}

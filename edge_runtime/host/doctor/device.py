@@ -74,8 +74,22 @@ def check_daemon(known: Known) -> list[Finding]:
     clock = status.get("clock") or {}
     if clock.get("problem"):
         found.append(warn("time", f"The daemon's time: {clock['problem']}.", clock["remedy"]))
+    found += _check_identity(status, known)
     if status.get("held"):
         found.append(warn("held", "This device is held: no new effects.", "`edge-runtime release` ends it."))
+    return found
+
+
+def _check_identity(status: dict[str, Any], known: Known) -> list[Finding]:
+    """Whether this device's card was restored or copied, and who else's was."""
+    found: list[Finding] = []
+    if status.get("quarantine"):
+        do = "Bring it into contact with a device of its fleet. If none is left: `edge-runtime resume` with no object."
+        found.append(wrong("quarantine", f"In quarantine: {status['quarantine']}. It writes nothing.", do))
+    twins = [row["name"] or row["device"][:16] for row in known.peers if row.get("suspect")]
+    if twins:
+        do = "Find the copied card and stop it; then `edge-runtime revoke DEVICE`, and a new key for the board."
+        found.append(wrong("twins", f"Two devices write with one key: {', '.join(twins[:8])}.", do))
     return found
 
 

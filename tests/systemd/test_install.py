@@ -224,14 +224,14 @@ def test_a_file_to_join_with_is_kept_for_the_daemon_alone_and_counts_from_the_ne
         machine.copy_in(house, "/wheels")
         install(machine)
         # Another device, on the same machine and without a daemon, grants.
-        own = "/opt/edge-runtime/bin/edge-runtime --state /root/first --json"
+        own = "/opt/edge-runtime/bin/edge-runtime --state /srv/first --json"
         fleet = json.loads(machine.run(f"{own} fleet create boats").stdout)["fleet"]
-        machine.run(f"{own} grant {ask(machine, 'status')['device']} --roles executor -o /root/boats.grant")
-        assert "as soon as it reaches who invited" in install(machine, "--join /root/boats.grant")
+        machine.run(f"{own} grant {ask(machine, 'status')['device']} --roles executor -o /srv/boats.grant")
+        assert "as soon as it reaches who invited" in install(machine, "--join /srv/boats.grant")
         found = machine.run("stat -c '%U:%G %a' /etc/edge-runtime/invitation").stdout.strip()
         assert found == "root:edge-runtime 640", "an invitation is a secret while it is open"
         machine.wait(lambda: fleet in str(ask(machine, "status")), 20, "it has joined")
-        assert "nothing has changed" in install(machine, "--join /root/boats.grant")
+        assert "nothing has changed" in install(machine, "--join /srv/boats.grant")
 
 
 # --- Upgrade -----------------------------------------------------------------------------------------------------------

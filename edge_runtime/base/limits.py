@@ -167,7 +167,8 @@ INVITATION_MS_MIN = 1 * MINUTE_MS
 INVITATION_MS_MAX = 30 * DAY_MS  # by the device's own clock, which needs no battery
 INVITATION_PEERS_MAX = 8  # addresses in a file
 PAIRING_MS_MAX = 10 * MINUTE_MS  # of looking for who made an invitation, in one command
-PAIRING_PAUSE_MS = 1 * SECOND_MS  # after a wrong code, for everybody who tries that invitation
+PAIRING_PAUSE_MS = 1 * SECOND_MS  # after a wrong code, for the address that it came from
+PAIRING_PAUSED_MAX = 256  # addresses; one more ends the oldest pause: a guess costs its maker more than us
 
 # --- Contacts. ---
 FRAME_BYTES_MAX = 65_535

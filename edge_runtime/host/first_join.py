@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -14,18 +15,16 @@ from ..node.membership import Membership
 from ..objects.grants import MembershipFile
 from ..objects.invitations import InvitationFile
 from .links import Links
-from .pairing import read_wanted
+from .pairing import RETRY_S, Ask, read_wanted
 
 log = logging.getLogger("edge_runtime")
-NOBODY = 0  # the ticket of nobody: the node's answer is dropped
 
 
-async def join_at_first(
-    file: str, links: Links, membership: Callable[[], Membership], post: Callable[[Asked], None]
-) -> None:
+async def join_at_first(file: str, links: Links, membership: Callable[[], Membership], ask: Ask) -> None:
     """Join with a file of `enroll -o` or of `grant`, unless this device is a member of its fleet; else look on and on.
 
-    What is wrong with the file, or why whoever invited does not let this device in, is logged once: the daemon goes on.
+    While the radio is off nobody is looked for. What is wrong with the file, or why whoever invited does not let this
+    device in, is logged once: the daemon goes on.
     """
     try:
         data = Path(file).read_bytes()[: 8 * GRANT_BYTES_MAX]
@@ -37,12 +36,17 @@ async def join_at_first(
     if root in membership().roots:
         return
     while invitation is not None:
+        while not membership().is_radio_on:
+            await asyncio.sleep(RETRY_S)
         wanted = Join(code=str(invitation.code), peers=list(invitation.peers), root=root.hex())
         try:
             data = await links.pair(await read_wanted(wanted), PAIRING_MS_MAX / 1000)
             break
         except UsageError as error:
-            if error.exit is not Exit.FAILED:  # that is nobody found yet
+            if error.exit is not Exit.FAILED and membership().is_radio_on:  # FAILED is nobody found yet
                 log.error("[join] invitation: %s", error.message)
                 return
-    post(Asked(NOBODY, Join(data.hex())))
+    try:
+        await ask(lambda ticket: Asked(ticket, Join(data.hex())))
+    except UsageError as error:
+        log.error("[join] invitation: %s: %s", file, error.message)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from ..base.errors import PeerError, UsageError
+from ..base.errors import Exit, PeerError, UsageError
 from ..base.limits import HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX, PEERS_MAX
 from ..node.events import ContactEnded, ContactOpened, Drained, Heard
 from ..node.membership import Membership
@@ -28,7 +28,7 @@ from .dialling import Dialler, Spawn, hint_of, instance_of, join_address
 from .interfaces import LinkChange, LinkEvent, LinkTable
 from .listening import start_listening
 from .netlink import LinkListener
-from .pairing import Pairing, Wanted
+from .pairing import RADIO_OFF, Pairing, Wanted
 from .sessions import Session, Verifier, wins
 from .statedir import StateDir
 from .thread import NodeThread
@@ -65,6 +65,7 @@ class Links:
         self._sessions: dict[int, Session] = {}
         self._next_number = 1
         self._devices: dict[str, bytes] = {}  # by configured address: who was met there
+        self._half_open: dict[asyncio.StreamWriter, None] = {}
         self._doorway = Doorway(HALF_OPEN_MAX, HALF_OPEN_PER_ADDRESS_MAX)
         self._dialler = Dialler(
             instance_of(membership.device), peers, self._meet, self._is_connected, self._count, spawn
@@ -127,6 +128,8 @@ class Links:
         for server in self._servers:
             server.close()
         self._servers.clear()
+        for writer in self._half_open:
+            writer.transport.abort()  # with the radio off not one more message of a handshake is sent
         discovery, self._discovery = self._discovery, None
         if discovery is not None:
             await discovery.stop()
@@ -152,6 +155,8 @@ class Links:
         if replace(had, revoked=now.revoked, invitations=now.invitations) == now:
             return  # a revocation alone: the node ends the contacts that it touches, the others tell of it
         if had.is_radio_on:
+            if not now.is_radio_on:
+                self.pairing.stop()
             await self.stop("radio off" if not self._membership.is_radio_on else "membership changed")
         try:
             await self.start()
@@ -192,6 +197,7 @@ class Links:
         if not is_welcome or not self._doorway.enter(address):
             writer.transport.abort()
             return
+        self._half_open[writer] = None
         try:
             first = await read_first(reader)
             if len(first) == PAIRING_FIRST_BYTES:
@@ -205,6 +211,7 @@ class Links:
             return
         finally:
             self._doorway.leave(address)
+            self._half_open.pop(writer, None)
         self._begin(channel, initiated=False, key="")
 
     async def pair(self, wanted: Wanted, wait_s: float) -> bytes:
@@ -213,8 +220,10 @@ class Links:
         Raises:
             UsageError: the radio is off, nobody was found in time, or it says why not.
         """
+        if self._changing is not None:
+            await asyncio.wait([self._changing])  # another fleet was just joined: links begin anew
         if not self._is_open:
-            raise UsageError("The radio is off: nobody can be asked. `edge-runtime radio on`, then join.")
+            raise UsageError(RADIO_OFF, Exit.REFUSED)
         if self._discovery is not None:
             self._discovery.look_again()
         return await self.pairing.look(wanted, wait_s, self._dialler.sightings)

@@ -18,7 +18,15 @@ import msgspec
 from msgspec import Struct
 
 from ..base.errors import Exit, PeerError, UsageError
-from ..base.limits import CONNECT_MS_MAX, HANDSHAKE_MS_MAX, PAIRING_PAUSE_MS, SIGHTINGS_MAX
+from ..base.limits import (
+    CONNECT_MS_MAX,
+    HALF_OPEN_MAX,
+    HANDSHAKE_MS_MAX,
+    PAIRING_PAUSE_MS,
+    PAIRING_PAUSED_MAX,
+    SIGHTINGS_MAX,
+)
+from ..base.moment import Trust
 from ..node.commands import Join
 from ..node.events import Enrolling, Event
 from ..objects.codec import decode, encode
@@ -35,7 +43,9 @@ PROLOGUE = b"edge-runtime/1 pairing 1"
 THIRD_BYTES = KEY_BYTES + 2 * TAG_BYTES + 256  # a certificate without grants is below 256 bytes
 ANSWER_BYTES = 8_192  # at most: a membership file, with one grant and a name
 ADMIT_S = 30.0  # for the commit of the grant on a slow card
+RADIO_OFF = "The radio is off: nobody can be asked. `edge-runtime radio on`, then join."
 RETRY_S = 2.0  # between two tries of one address: it may only just be starting
+SAID_CHARS = 300  # of a refusal's words, on somebody's terminal
 # The errors of one try. A wrong code and an unknown invitation are told apart by how far the handshake got.
 Tried = (PeerError, OSError, TimeoutError, UnicodeError)
 
@@ -64,7 +74,7 @@ class Pairing:
         self._identity = identity
         self._invitations = invitations
         self.ask: Ask = _nobody
-        self._quiet_until_ms: dict[int, int] = {}
+        self._quiet_until_ms: dict[str, int] = {}  # by address, oldest first
         self._newcomers: list[Newcomer] = []
 
     async def look(self, wanted: Wanted, wait_s: float, sightings: Sequence[Sighting]) -> bytes:
@@ -83,18 +93,24 @@ class Pairing:
         for newcomer in self._newcomers:
             newcomer.see(sighting)
 
+    def stop(self) -> None:
+        """The radio goes off: who looks gives up at once and transmits nothing more."""
+        for newcomer in self._newcomers:
+            newcomer.give_up(UsageError(RADIO_OFF, Exit.REFUSED))
+
     async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes) -> None:
         """Answer one newcomer, whose first frame was read; the caller closes the connection.
 
         Raises:
-            PeerError: `pairing`: no such invitation, a wrong code, or asked within a second of one.
+            PeerError: `pairing`: no such invitation, a wrong code, or asked within a second of one from that address.
             OSError, TimeoutError: the connection broke, or took longer than HANDSHAKE_MS_MAX.
         """
         number = first[0]
         key = dict(self._invitations()).get(number)
         if key is None:
             raise PeerError("pairing", "no invitation of that number is open")
-        if self._quiet_until_ms.get(number, 0) > boot_ms():
+        address = str((writer.get_extra_info("peername") or ("",))[0])
+        if self._quiet_until_ms.get(address, 0) > boot_ms():
             raise PeerError("pairing", "asked too soon after a wrong code")
         identity = self._identity()
         handshake = _handshake(False, identity, number, key)
@@ -105,7 +121,7 @@ class Pairing:
         try:
             text = handshake.read(third)
         except PeerError:
-            self._quiet_until_ms[number] = boot_ms() + PAIRING_PAUSE_MS
+            self._pause(address)
             raise PeerError("pairing", "a wrong code") from None
         device = check_certificate(text, handshake.remote_static, lambda device, grants: None).device
         try:
@@ -118,6 +134,13 @@ class Pairing:
         async with asyncio.timeout(HANDSHAKE_MS_MAX / 1000):
             await writer.drain()
             await reader.read(1)  # the newcomer hangs up once it has the answer
+
+    def _pause(self, address: str) -> None:
+        # By address: were it by invitation, whoever guesses without end would keep everybody else out.
+        self._quiet_until_ms.pop(address, None)
+        if len(self._quiet_until_ms) >= PAIRING_PAUSED_MAX:
+            del self._quiet_until_ms[next(iter(self._quiet_until_ms))]
+        self._quiet_until_ms[address] = boot_ms() + PAIRING_PAUSE_MS
 
 
 class Wanted(Struct, frozen=True):
@@ -144,7 +167,10 @@ async def read_wanted(command: Join) -> Wanted:
 
 
 class Newcomer:
-    """The side that joins: tries configured addresses and every device that is sighted, until one admits it."""
+    """The side that joins: tries configured addresses and every device that is sighted, until one admits it.
+
+    All are tried side by side: one that takes the handshake and then says nothing costs the others no time.
+    """
 
     def __init__(self, identity: Identity, wanted: Wanted) -> None:
         self._identity = identity
@@ -152,6 +178,8 @@ class Newcomer:
         self._targets: dict[tuple[str, ...], None] = {}
         self._is_new = asyncio.Event()
         self._met_wrong = ""
+        self._turns = asyncio.Semaphore(HALF_OPEN_MAX)
+        self._given_up: UsageError | None = None
         self.tried: dict[str, None] = {}
         for peer in wanted.peers:
             self._add((peer,))
@@ -159,6 +187,11 @@ class Newcomer:
     def see(self, sighting: Sighting) -> None:
         """A device was sighted: it may be the one that invited; its addresses are tried."""
         self._add(tuple(join_address(address, sighting.port) for address in sighting.addresses))
+
+    def give_up(self, error: UsageError) -> None:
+        """End `look` with this error."""
+        self._given_up = error
+        self._is_new.set()
 
     def _add(self, targets: tuple[str, ...]) -> None:
         if targets not in self._targets and len(self._targets) < SIGHTINGS_MAX:
@@ -178,18 +211,36 @@ class Newcomer:
             raise UsageError(self._why_not(wait_s), Exit.FAILED) from None
 
     async def _look(self) -> bytes:
+        tries: dict[tuple[str, ...], asyncio.Task[bytes]] = {}
+        news: asyncio.Task[Any] | None = None
+        try:
+            while True:
+                self._is_new.clear()
+                for targets in self._targets:
+                    if targets not in tries:
+                        tries[targets] = asyncio.create_task(self._try_again(targets))
+                news = asyncio.create_task(self._is_new.wait())
+                done, _ = await asyncio.wait((*tries.values(), news), return_when=asyncio.FIRST_COMPLETED)
+                if self._given_up is not None:
+                    raise self._given_up
+                ended = [task for task in tries.values() if task in done]
+                if ended:  # a file goes before a refusal
+                    return min(ended, key=lambda task: task.exception() is not None).result()
+        finally:
+            left = [task for task in (*tries.values(), news) if task is not None]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+    async def _try_again(self, targets: tuple[str, ...]) -> bytes:
+        """Try one device until it says yes, or no with a reason (UsageError)."""
         while True:
-            self._is_new.clear()
-            for targets in list(self._targets):
+            async with self._turns:
                 try:
                     return await self._try(targets)
                 except Tried:
-                    continue
-            try:
-                async with asyncio.timeout(RETRY_S):
-                    await self._is_new.wait()
-            except TimeoutError:
-                pass  # try all of them again
+                    pass
+            await asyncio.sleep(RETRY_S)
 
     async def _try(self, targets: tuple[str, ...]) -> bytes:
         async with asyncio.timeout(CONNECT_MS_MAX / 1000):
@@ -200,11 +251,23 @@ class Newcomer:
             text = await self._ask(reader, writer, target)
         finally:
             writer.transport.abort()
+        # Whoever sealed this knows the code: what is wrong with it is for the person, and asking again mends nothing.
+        try:
+            return self._read_answer(text, target)
+        except PeerError as error:
+            raise UsageError(
+                f"{target} knows the code, but its answer is no membership of this device ({error}). Nothing was "
+                "joined. Is the code of whom you think, and is the same version installed on both?", Exit.REFUSED,
+            ) from None  # fmt: skip
+
+    def _read_answer(self, text: bytes, target: str) -> bytes:
         match decode(text):
             case [True, bytes() as file]:
                 return self._check(file, target)
             case [False, str() as reason]:
-                raise UsageError(f"{target} does not let this device in: {reason}", Exit.REFUSED)
+                # A terminal must not obey it.
+                plain = "".join(char if char.isprintable() else " " for char in reason[:SAID_CHARS])
+                raise UsageError(f"{target} does not let this device in: {plain}", Exit.REFUSED)
         raise PeerError("pairing", "an answer that is none")
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str) -> bytes:
@@ -215,15 +278,16 @@ class Newcomer:
             handshake.read(await read_raw(reader, SECOND_BYTES, SECOND_BYTES))
             certificate = msgspec.structs.replace(self._identity, grants=()).certificate()
             write_raw(writer, handshake.write(certificate))
-        self._met_wrong = target  # it has an invitation of that number; unless it answers, with another code
-        async with asyncio.timeout(ADMIT_S + HANDSHAKE_MS_MAX / 1000):
-            sealed = await read_raw(reader, TAG_BYTES + 1, ANSWER_BYTES)
-        text = handshake.split()[1].decrypt(sealed)
-        self._met_wrong = ""
-        return text
+        try:
+            async with asyncio.timeout(ADMIT_S + HANDSHAKE_MS_MAX / 1000):
+                sealed = await read_raw(reader, TAG_BYTES + 1, ANSWER_BYTES)
+            return handshake.split()[1].decrypt(sealed)
+        except Tried:
+            self._met_wrong = target  # it has an invitation of that number, and another code
+            raise
 
     def _check(self, file: bytes, target: str) -> bytes:
-        from ..objects.grants import MembershipFile
+        from ..objects.grants import MembershipFile, check_membership
 
         found = MembershipFile.from_bytes(file)
         if self._wanted.root not in (b"", found.root):
@@ -231,6 +295,8 @@ class Newcomer:
                 f"{target} has this code, but leads to the fleet {found.fleet_name!r}, not to the one of the file. Ask "
                 "the operator for a fresh invitation.", Exit.REFUSED,
             )  # fmt: skip
+        # Whose it is, and who signed it; its time is the node's to judge, which knows what its clock is worth.
+        check_membership(found.grants, self._identity.key.public, (found.root,), 0, min(Trust))
         return file
 
     def _why_not(self, wait_s: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..base.errors import UsageError
+from ..base.errors import Exit, UsageError
 from ..node.commands import Join
 from ..node.events import Asked
 from .channel import Identity
@@ -18,7 +18,7 @@ from .dialling import instance_of
 from .discovery import Card, Discovery
 from .local import answer_in, read_membership
 from .netlink import LinkListener
-from .pairing import Newcomer, read_wanted
+from .pairing import RADIO_OFF, Newcomer, read_wanted
 from .statedir import StateDir
 
 
@@ -39,7 +39,7 @@ def pair_alone(path: Path, fields: Mapping[str, Any], interfaces: tuple[str, ...
     try:
         membership = read_membership(state)
         if not membership.is_radio_on:
-            raise UsageError("The radio is off: nobody can be asked. `edge-runtime radio on`, then join.")
+            raise UsageError(RADIO_OFF, Exit.REFUSED)
         file = asyncio.run(_look(state, membership.device, command, interfaces))
         return answer_in(state, Asked(1, Join(file.hex())))
     finally:

@@ -108,7 +108,7 @@ class Runtime:
                     from .first_join import join_at_first
 
                     place = self.config.join.invitation
-                    self._spawn(join_at_first(place, self.links, self._membership, self.thread.post))
+                    self._spawn(join_at_first(place, self.links, self._membership, self.reception.inquiries.ask))
                 self.sources.replace(self.config, self._membership().is_radio_on)
                 self._open_web()
                 self._follow_drop()

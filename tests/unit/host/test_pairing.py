@@ -3,76 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edge_runtime.base.errors import Exit, PeerError, UsageError
-from edge_runtime.host.channel import FIRST_BYTES, PAIRING_FIRST_BYTES, Identity, read_first
+from edge_runtime.host.channel import FIRST_BYTES, PAIRING_FIRST_BYTES, read_first
 from edge_runtime.host.discovery import Card, Sighting
-from edge_runtime.host.pairing import Newcomer, Pairing, Wanted, read_wanted
+from edge_runtime.host.pairing import Pairing, Wanted, read_wanted
 from edge_runtime.node.commands import Join
-from edge_runtime.node.events import Enrolling, Event
-from edge_runtime.objects.grants import MembershipFile, Role, issue_grant
-from edge_runtime.objects.invitations import Code, spell_secret
-from edge_runtime.objects.keys import SigningKey
+from edge_runtime.objects.grants import MembershipFile
+from edge_runtime.objects.invitations import Code
+from tests.support.inviters import CODE, KEY, ROOT, Inviter, identity, newcomer
 
 SOON_S = 10.0
-KEY = b"k" * 32
-CODE = Code(3, spell_secret(b"chance 12"))
-ROOT = SigningKey.from_seed(b"r" * 32)
-
-
-def identity(seed: bytes) -> Identity:
-    return Identity(SigningKey.from_seed(seed * 32), seed.swapcase() * 32, ())
-
-
-class Inviter:
-    """A listening device with one open invitation; it lets everybody in, or refuses with a text."""
-
-    def __init__(self) -> None:
-        self.pairing = Pairing(lambda: identity(b"i"), lambda: [(CODE.number, KEY)])
-        self.pairing.ask = self._take
-        self.admitted: list[bytes] = []
-        self.failures: list[str] = []
-        self.refusal = ""
-        self.server: asyncio.Server | None = None
-
-    @property
-    def address(self) -> str:
-        assert self.server is not None
-        return f"127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
-
-    async def _take(self, make_event: Callable[[int], Event]) -> Any:
-        event = make_event(1)
-        assert isinstance(event, Enrolling)
-        if self.refusal:
-            raise UsageError(self.refusal, Exit.REFUSED)
-        file = MembershipFile("boats", ROOT.public, (issue_grant(ROOT, event.device, [Role.EXECUTOR]).raw,))
-        self.admitted.append(event.device)
-        return {"file": file.to_bytes().hex()}
-
-    async def welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await self.pairing.respond(reader, writer, await read_first(reader))
-        except (PeerError, OSError, TimeoutError) as error:
-            self.failures.append(str(error))
-        writer.transport.abort()
 
 
 @pytest.fixture
 async def inviter() -> AsyncIterator[Inviter]:
-    made = Inviter()
-    made.server = await asyncio.start_server(made.welcome, "127.0.0.1", 0)
-    yield made
-    made.server.close()
-
-
-def newcomer(inviter: Inviter, **fields: Any) -> Newcomer:
-    wanted = {"code": CODE, "key": KEY, "peers": (inviter.address,), **fields}
-    return Newcomer(identity(b"n"), Wanted(**wanted))
+    async with Inviter() as made:
+        yield made
 
 
 async def test_who_knows_the_code_proves_its_key_and_gets_its_file(inviter: Inviter) -> None:
@@ -143,3 +94,28 @@ async def test_a_slip_in_the_code_and_a_root_that_is_none_are_told_at_once(tmp_p
         await read_wanted(Join(code=str(CODE)[:-1] + ("0" if str(CODE)[-1] != "0" else "1")))
     with pytest.raises(UsageError, match="not hex"):
         await read_wanted(Join(code=str(CODE), root="zz"))
+
+
+async def test_an_inviter_that_says_nothing_costs_the_others_no_time(inviter: Inviter) -> None:
+    """Whoever is first in line and takes the connection in silence keeps nobody out: all are tried side by side."""
+    silent = [await asyncio.start_server(lambda reader, writer: reader.read(), "127.0.0.1", 0) for _ in range(5)]
+    looking = newcomer(inviter, peers=())
+    try:
+        for server in silent:
+            looking.see(Sighting("0" * 16, ("127.0.0.1",), server.sockets[0].getsockname()[1], Card(1, "", "")))
+        looking.see(Sighting("1" * 16, ("127.0.0.1",), int(inviter.address.rpartition(":")[2]), Card(1, "", "")))
+        assert await looking.look(3.0), "one silent device alone would cost 10 s"
+    finally:
+        for server in silent:
+            server.close()
+
+
+async def test_a_radio_that_goes_off_ends_the_looking_at_once(inviter: Inviter) -> None:
+    inviter.silence = True
+    pairing = Pairing(lambda: identity(b"n"), lambda: [])
+    looking = asyncio.create_task(pairing.look(Wanted(CODE, KEY, (inviter.address,)), SOON_S, ()))
+    await inviter.was_asked.wait()
+    pairing.stop()
+    with pytest.raises(UsageError, match="radio is off") as refusal:
+        await looking
+    assert refusal.value.exit is Exit.REFUSED

@@ -86,7 +86,7 @@ class Inviter:
         writer.transport.abort()
 
 
-def newcomer(inviter: Inviter, **fields: Any) -> Newcomer:
+def newcomer(inviter: Inviter | None, **fields: Any) -> Newcomer:
     """Return a newcomer that asks this inviter, with fields of `Wanted` changed."""
-    wanted = {"code": CODE, "key": KEY, "peers": (inviter.address,), **fields}
+    wanted = {"code": CODE, "key": KEY, "peers": (inviter.address,) if inviter else (), **fields}
     return Newcomer(identity(b"n"), Wanted(**wanted))

@@ -14,7 +14,7 @@ import edge_runtime
 
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Writing handlers": (
-        "What a module with an app needs.",
+        "What a module with an app needs. The [tutorial](../tutorial/one-device.md) uses most of it.",
         ("App", "Context", "Retry", "EffectClass", "Child", "Joined", "ChildEnd", "End", "Advice", "AdvisorView"),
     ),
     "Inside a step": (

@@ -161,11 +161,15 @@ def open_mending(store: Store, make: Callable[[], Made]) -> Made:
 
     Raises:
         StoreFailed: the disk takes nothing, or pages that all objects need are damaged.
+        UsageError: what is stored of this device's fleet is damaged.
     """
     for _ in range(QUARANTINED_AT_START_MAX):
         try:
             with store.transaction():
                 return make()
+        except PeerError as error:  # a grant or an advert, read at each start
+            text = f"Stored bytes that all objects need are damaged ({error}). Move spool.db aside and start again."
+            raise UsageError(text, Exit.FAILED) from None
         except Quarantined as error:
             damaged = Damaged(error.object_row, error.reason, salvage(store, error.object_row))
         with store.transaction():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from ..base.errors import Exit, UsageError
+from ..base.errors import Exit, PeerError, UsageError
 from ..base.foreign import contained
 from ..base.limits import QUARANTINED_PER_TURN_MAX, TURN_EVENTS_MAX, TURN_MS_MAX
 from ..base.moment import Moment
@@ -108,7 +108,9 @@ def _handle_one(node: Node, event: Event, moment: Moment) -> Turn:
             what = f"{type(error).__name__}: {error}"
             effects = node.recover(touched, what)
             if isinstance(event, (Asked, Imported, FleetMade, Inviting, Enrolling)):
-                text = f"This failed by a mistake in the daemon ({what[:300]}). Nothing was changed."
+                # What peers send is checked where it comes in: bytes of ours that break the rules changed on the disk.
+                cause = "stored bytes that are damaged" if isinstance(error, PeerError) else "a mistake in the daemon"
+                text = f"This failed by {cause} ({what[:300]}). Nothing was changed."
                 effects.append(Answer(event.ticket, error=UsageError(text, Exit.FAILED)))
             return Turn(effects=effects)
 

@@ -141,10 +141,10 @@ def test_whichever_page_is_damaged_it_is_said_and_no_bytes_are_believed(tmp_path
         overwrite(copy / "spool.db", page, how)
         outcome, served = ask_all(copy, names)
         outcomes[outcome] += 1
-        if outcome == "set aside":
-            assert len(served) >= 1, f"page {page}: the spool serves the rest"
+        # A page of the tree's inside is of many objects; one that holds entries is of one or two.
+        outcomes["the rest is served"] += outcome == "set aside" and len(served) >= len(names) - 3
         shutil.rmtree(copy)
     print(how, dict(outcomes))
-    assert outcomes["set aside"] >= 60, outcomes
+    assert outcomes["the rest is served"] >= 60, outcomes
     with sqlite3.connect(whole / "spool.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -11,17 +11,17 @@ import pytest
 from tests.support.booted import Machine, Root
 from tests.support.daemons import ROOT
 from tests.support.requires import require
-from tests.support.wheels import Change, changed_wheel
+from tests.support.wheels import FAILS_LATE, changed_wheel
 
 RUN_S = 120.0
 
 
-def build(wheels: Path, folder: Path, version: str, changes: dict[str, Change] | None = None) -> Path:
+def build(wheels: Path, folder: Path, version: str, more: dict[str, str] | None = None) -> Path:
     """Return a package of another version, made from the wheels of a folder."""
     require("command:dpkg-deb")
     (own,) = wheels.glob("edge_runtime-*.whl")
     folder.mkdir()
-    project = changed_wheel(own, folder, version, changes)
+    project = changed_wheel(own, folder, version, more)
     env = {**os.environ, "EDGE_SOURCE": str(project), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
     command = ["sh", str(ROOT / "deploy/build-deb.sh"), "--arch", os.uname().machine, "--python", "3.11", "--extras", "mqtt"]
     done = subprocess.run([*command, str(folder)], env=env, capture_output=True, text=True, timeout=RUN_S, check=False)
@@ -34,9 +34,8 @@ def build(wheels: Path, folder: Path, version: str, changes: dict[str, Change] |
 def packages(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three versions; the last one ends at its start."""
     folder = tmp_path_factory.mktemp("packages")
-    broken = {"edge_runtime/host/cli/device.py": ("    import_asyncio()  # first of all\n", "    1 / 0\n")}
     return [
-        build(wheels, folder / "1", "0.1.0"), build(wheels, folder / "2", "0.2.0"), build(wheels, folder / "3", "0.3.0", broken)
+        build(wheels, folder / "1", "0.1.0"), build(wheels, folder / "2", "0.2.0"), build(wheels, folder / "3", "0.3.0", FAILS_LATE)
     ]  # fmt: skip
 
 

@@ -160,11 +160,22 @@ def _aarch64() -> str | None:
     return _mount_namespace() or why_not()
 
 
+def _small_board() -> str | None:
+    from tests.support.boards import small_board
+
+    try:
+        with small_board(512, 25):
+            return None
+    except OSError as error:
+        return f"control groups of memory and cpu: {error}"
+
+
 CONDITIONS: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "netns": _netns,
     "mount-namespace": _mount_namespace,
     "card": _card,
+    "small-board": _small_board,
     "aarch64": _aarch64,
     "booted": _booted,
     "systemd-analyze": _systemd_analyze,

@@ -1,4 +1,4 @@
-"""`python -m benchmarks steps|dormant|start|wake|flash|backoff [--small] [--json]`; `table FILE...` for docs/benchmarks.md."""
+"""`python -m benchmarks steps|dormant|start|imports|wake|flash|backoff [--small] [--json]`; `table FILE...` for docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def main(words: list[str] | None = None) -> int:
         ("steps", "workflows of three recorded steps a second, one at a time and 50 wide"),
         ("dormant", "sleeping objects: memory, idle CPU, restart after SIGKILL, what runs again then"),
         ("start", "cold start to ready, idle memory, time of the imports"),
+        ("imports", "where the time of the daemon's imports goes, by package"),
         ("wake", "one change among 1,000 to 1,000,000 sleepers: time, evaluations, memory of each"),
         ("flash", "bytes and flushes for a durable step, bytes in an idle hour"),
         ("backoff", "pacing on recorded contacts: our judge beside an oracle and other runtimes' timers"),
@@ -85,6 +86,10 @@ def _run(options: argparse.Namespace) -> Result:
             from . import wake
 
             return wake.measure(options.small)
+        case "imports":
+            from . import imports
+
+            return imports.measure(options.small)
         case "flash":
             from . import flash
 

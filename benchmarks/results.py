@@ -125,7 +125,21 @@ class Flash(msgspec.Struct, frozen=True):
     rows: tuple[FlashRow, ...]
 
 
-Result: TypeAlias = Steps | Dormant | Start | Wake | Backoff | Flash
+class ImportRow(msgspec.Struct, frozen=True):
+    """What the modules of one package cost when the daemon starts, each counted without what it imports itself."""
+
+    what: str
+    modules: int
+    ms: float
+
+
+class Imports(msgspec.Struct, frozen=True):
+    """`imports`."""
+
+    rows: tuple[ImportRow, ...]
+
+
+Result: TypeAlias = Steps | Dormant | Start | Wake | Backoff | Flash | Imports
 
 
 def read_result(data: bytes) -> Result:
@@ -135,7 +149,7 @@ def read_result(data: bytes) -> Result:
         ValueError: it is none of them.
     """
     lines = data.strip().splitlines()
-    shapes: tuple[type[Result], ...] = (Steps, Dormant, Start, Wake, Backoff, Flash)
+    shapes: tuple[type[Result], ...] = (Steps, Dormant, Start, Wake, Backoff, Flash, Imports)
     for shape in shapes:
         try:
             found: Result = msgspec.json.decode(lines[-1] if lines else b"", type=shape)

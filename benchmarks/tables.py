@@ -10,7 +10,7 @@ import msgspec
 from . import pacing_bars
 from .bars import Bar, judged
 from .results import (
-    Backoff, BackoffRow, Dormant, DormantRow, Flash, FlashRow, Result, Start, Steps, StepsRow,
+    Backoff, BackoffRow, Dormant, DormantRow, Flash, FlashRow, ImportRow, Imports, Result, Start, Steps, StepsRow,
     Wake, WakeRow,
 )  # fmt: skip
 
@@ -38,6 +38,8 @@ def result_table(found: Result) -> str:
             return _backoff_table(found)
         case Flash(rows=rows):
             return _rows_table(FlashRow, rows)
+        case Imports(rows=rows):
+            return _rows_table(ImportRow, rows)
 
 
 def _backoff_table(found: Backoff) -> str:
@@ -58,7 +60,7 @@ def _bars_table(head: str, judged_bars: Sequence[tuple[Bar, float]]) -> str:
     return _table((head, "bar", "measured", ""), bars) if bars else ""
 
 
-Row: TypeAlias = StepsRow | DormantRow | WakeRow | Start | BackoffRow | FlashRow
+Row: TypeAlias = StepsRow | DormantRow | WakeRow | Start | BackoffRow | FlashRow | ImportRow
 
 
 def _rows_table(shape: type[Row], rows: Sequence[Row]) -> str:

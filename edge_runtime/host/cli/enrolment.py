@@ -49,7 +49,8 @@ def _write_invitation(options: Namespace, value: dict[str, Any]) -> None:
 
     peers = tuple(options.peer)
     if value["daemon"] and not peers:
-        peers = tuple(ask(options, "status").get("links", {}).get("addresses", ()))
+        told = ask(options, "status").get("links", {}).get("addresses", ())
+        peers = tuple(peer for peer in told if not peer.startswith("[fe80"))  # which mean nothing elsewhere
     root = bytes.fromhex(value["fleet"])
     file = InvitationFile(read_code(value["code"]), value["name"], root, peers[:INVITATION_PEERS_MAX])
     umask = os.umask(0o077)

@@ -1,9 +1,9 @@
 """Pages of docs/ that are walked through: each block is done in order, in a shell of its own, as a reader would do it.
 
 - ` ```python ` and ` ```toml `: the first line, such as `# pond.py`, names the file that the block becomes.
-- ` ```sh `: each line is typed. `&` at its end starts a device, and the next line is typed when it is ready. A comment may
-  say `-> text`: the line is typed again until its output has the text; and `exit N`: so it must end. `CODE` is the code
-  that was printed last.
+- ` ```sh `: each line is typed. `&` at its end starts a device, and the next line is typed when it is ready. A comment
+  may say `-> text`: the line is typed again until its output has the text; and `exit N`: so it must end. `CODE` is the
+  code that was printed last.
 - ` ```text `: is in the output of the line before; `…` stands for anything.
 - A block whose first line is `# not run here: why` is an illustration. They are counted, page by page.
 """
@@ -161,7 +161,7 @@ class Walk:
         self.count += 1
         out, code = self.tools / f"{self.count}.out", self.tools / f"{self.count}.code"
         command = re.sub(r"\bCODE\b", self.code, line.command)
-        self._send(f"{command} >{out} 2>&1 </dev/null; echo $? >{code}.new; mv {code}.new {code}")
+        self._send(f"{{ {command}\n}} >{out} 2>&1 </dev/null; echo $? >{code}.new; mv {code}.new {code}")
         wait_until(code.exists, LINE_S, f"an end of {command}")
         self.output = out.read_text()
         ended = int(code.read_text())

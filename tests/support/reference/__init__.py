@@ -1,14 +1,14 @@
-"""The reference pages that are written from the code: `pages` maps each file of docs/ to its writer.
+"""The reference pages that are written from the code: `PAGES` maps each file of docs/ to its writer.
 
 `api` reads docstrings, `commands` the parser of the command line, `settings` the types of `config.toml`, `limits`
-the bounds. A page says at its top that it is written; the test beside `pages` compares and rewrites.
+the bounds, `errors` the texts of refusals. A page says at its end that it is written; a test compares and rewrites them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.support.reference import api, commands, limits, settings
+from tests.support.reference import api, commands, errors, limits, settings
 
 MARK = "Written from the code by `EDGE_REWRITE=1 python -m pytest tests/unit/docs/test_reference_pages.py`."
 
@@ -16,6 +16,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/python.md": api.page,
     "reference/commands.md": commands.page,
     "reference/configuration.md": settings.page,
+    "reference/errors.md": errors.page,
     "reference/limits.md": limits.page,
 }
 

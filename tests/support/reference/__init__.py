@@ -1,11 +1,13 @@
 """The reference pages that are written from the code: `PAGES` maps each file of docs/ to its writer.
 
 `api` reads docstrings, `commands` the parser of the command line, `settings` the types of `config.toml`, `limits`
-the bounds, `errors` the texts of refusals. A page says at its end that it is written; a test compares and rewrites them.
+the bounds, `errors` the texts of refusals. A page says at its end that it is written; a test
+compares and rewrites them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from tests.support.reference import api, commands, errors, limits, settings
@@ -23,4 +25,5 @@ PAGES: dict[str, Callable[[], str]] = {
 
 def written(name: str) -> str:
     """Return the whole text of one page."""
-    return f"{PAGES[name]().rstrip()}\n\n*{MARK}*\n"
+    text = re.sub(r"\n{3,}", "\n\n", PAGES[name]().rstrip())
+    return f"{text}\n\n*{MARK}*\n"

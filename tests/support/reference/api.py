@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 import edge_runtime
+from edge_runtime import testing
 
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Writing handlers": (
@@ -29,6 +30,11 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         "They are raised at an `await` of the handler, in the first run and in every replay alike.",
         ("StepFailed", "RefinementRefused", "JoinFailed", "BodyFreed"),
     ),
+    "Testing without a device": (
+        "Imported from `edge_runtime.testing`: whole devices in memory, on virtual time; see [a test of a mission]"
+        "(../tutorial/mission.md#test-it-without-a-device).",
+        ("World", "DevicePlan", "Device"),
+    ),
     "Asking a device from another program": (
         "Both clients speak the [control socket](../control.md).",
         ("BlockingClient", "Client", "UsageError", "EdgeError"),
@@ -42,18 +48,19 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 def page() -> str:
     """Return the page."""
-    named = [name for _, names in GROUPS.values() for name in names]
+    named = [name for _, names in GROUPS.values() for name in names if name not in testing.__all__]
     assert sorted(named) == sorted(edge_runtime._PLACES), "each public name stands in exactly one group"
     lines = [
         "# Python",
         "",
         "Every public name of `edge_runtime`: what it takes, gives and raises, and what to do about that. All are",
-        "imported from `edge_runtime` itself and loaded at their first use. Names in capitals are [limits](limits.md).",
+        "imported from `edge_runtime` itself, but for those of tests, and loaded at their first use. Names in capitals are",
+        "[limits](limits.md).",
     ]
     for title, (text, names) in GROUPS.items():
         lines += ["", f"## {title}", "", text]
         for name in names:
-            lines += ["", *_thing(name, getattr(edge_runtime, name))]
+            lines += ["", *_thing(name, getattr(testing if name in testing.__all__ else edge_runtime, name))]
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """The reference pages that are written from the code: `PAGES` maps each file of docs/ to its writer.
 
 `api` reads docstrings, `commands` the parser of the command line, `settings` the types of `config.toml`, `limits`
-the bounds, `errors` the texts of refusals. A page says at its end that it is written; a test
+the bounds, `errors` the texts of refusals, `promises` the README. A page says at its end that it is written; a test
 compares and rewrites them.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.support.reference import api, commands, errors, limits, settings
+from tests.support.reference import api, commands, errors, limits, promises, settings
 
 MARK = "Written from the code by `EDGE_REWRITE=1 python -m pytest tests/unit/docs/test_reference_pages.py`."
 
@@ -20,6 +20,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/configuration.md": settings.page,
     "reference/errors.md": errors.page,
     "reference/limits.md": limits.page,
+    "reference/promises.md": promises.page,
 }
 
 

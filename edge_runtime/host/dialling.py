@@ -7,6 +7,7 @@ answered and refused is left alone for a while: only counted, never hammered.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,17 @@ def split_address(text: str) -> tuple[str, int]:
 def join_address(host: str, port: int) -> str:
     """Return the text that `split_address` reads."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def over_each_link(target: str) -> tuple[str, ...]:
+    """Return the addresses to dial for one that was written down elsewhere: a link-local one by way of each interface.
+
+    Source: RFC 4007 section 6: the zone of such an address means something on its own device only.
+    """
+    host, port = split_address(target)
+    if not host.lower().startswith("fe80:") or "%" in host:
+        return (target,)
+    return tuple(join_address(f"{host}%{index}", port) for index, name in socket.if_nameindex() if name != "lo")
 
 
 def instance_of(device: bytes) -> str:

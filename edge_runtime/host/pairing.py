@@ -33,7 +33,7 @@ from ..objects.codec import decode, encode
 from ..objects.invitations import Code, derive_key, read_code
 from .channel import PAIRING_FIRST_BYTES, SECOND_BYTES, Identity, check_certificate, read_raw, tune, write_raw
 from .clock import boot_ms
-from .dialling import connect_first, join_address
+from .dialling import connect_first, join_address, over_each_link
 from .noise import KEY_BYTES, TAG_BYTES, Handshake
 
 if TYPE_CHECKING:
@@ -244,7 +244,8 @@ class Newcomer:
 
     async def _try(self, targets: tuple[str, ...]) -> bytes:
         async with asyncio.timeout(CONNECT_MS_MAX / 1000):
-            target, (reader, writer) = await connect_first(targets)
+            there = [found for target in targets for found in over_each_link(target)]
+            target, (reader, writer) = await connect_first(there)
         self.tried[target] = None
         try:
             tune(writer)

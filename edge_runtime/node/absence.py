@@ -32,6 +32,7 @@ _LIFE_TIMES = (
     ("tombstones", ("went_ms",), "went_ms"),
     ("quarantined", ("since_ms",), "since_ms"),
     ("contacts", ("start_ms", "end_ms"), "start_ms"),
+    ("invitations", ("ends_ms", "made_ms"), "made_ms"),
 )
 
 

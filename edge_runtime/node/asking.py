@@ -74,7 +74,12 @@ class Asking:
             Refused: as `answer`.
         """
         try:
-            value = self.enrolment.invite(event) if isinstance(event, Inviting) else self.enrolment.admit(event)
+            if isinstance(event, Inviting):
+                self.returning.check(event.command)
+                value = self.enrolment.invite(event)
+            else:
+                self.returning.check_newcomer()
+                value = self.enrolment.admit(event)
         except UsageError as error:
             raise Refused(event.ticket, error) from None
         self.parts.effects.append(Answer(event.ticket, value))

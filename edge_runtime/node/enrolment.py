@@ -53,8 +53,8 @@ class Enrolment:
         roles = tuple(role.value for role in Role if role.value in command.roles)
         ends_ms = parts.timeline.life_ms + command.expires_ms
         parts.store.run(
-            "INSERT INTO invitations VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (free, event.key, root, " ".join(roles), command.uses, ends_ms, replaces),
+            "INSERT INTO invitations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (free, event.key, root, " ".join(roles), command.uses, ends_ms, replaces, parts.timeline.life_ms),
         )
         parts.effects.append(MembershipChanged())
         code = str(Code(free, event.secret))

@@ -257,8 +257,9 @@ class Members:
             if root in self.root_keys and wanted in (b"", root):
                 return root, name
         raise UsageError(
-            "No fleet's root key is on this device. Run this where `fleet create` was run.", Exit.REFUSED
-        )
+            "No fleet's root key is on this device. Run this where `fleet create` was run, or bring the key here from "
+            "its backup: `edge-runtime fleet restore FILE`.", Exit.REFUSED,
+        )  # fmt: skip
 
     # --- Revocations ----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from ..base.limits import KNOWN_HEADS_MAX
 from ..objects.entries import Entry
 from . import commands as c
 from .contacts import NO_OBJECT, Contact
-from .effects import Close, Note, Stage
+from .effects import Close, MembershipChanged, Note, Stage
 from .membership import QUARANTINE
 from .messages import Head, Heads, Hello
 from .parts import Parts
@@ -68,12 +68,28 @@ class Returning:
                 "object. Nothing was changed.", Exit.REFUSED, quarantine=why,
             )  # fmt: skip
 
+    def check_newcomer(self) -> None:
+        """Let a device in only while there is no quarantine.
+
+        Raises:
+            UsageError: there is one; the text is for the newcomer's person.
+        """
+        if self.why:
+            raise UsageError(
+                "The device that invited came back on an older card and lets nobody in. Ask its operator for a fresh "
+                "invitation, once its quarantine is over.", Exit.REFUSED,
+            )  # fmt: skip
+
     def end(self, how: str) -> None:
         """Write again, with numbers far above all that were given out."""
         if not self.why:
             return
         self.parts.members.jump_sequence()
         self.parts.store.set_meta(QUARANTINE, "")
+        # Those of the older card may since have been used up or withdrawn; none was made in quarantine.
+        self.parts.store.run("DELETE FROM invitations")
+        self.parts.store.run("DELETE FROM invited")
+        self.parts.effects.append(MembershipChanged())
         self._lacking.clear()
         self._told_all.clear()
         self.on_end()

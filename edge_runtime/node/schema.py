@@ -89,7 +89,7 @@ VIEW_OF_ENTRIES = """CREATE VIEW v_entries AS
 # A condition on `entries`: those of one object, whose row is the first parameter.
 OF_ROW = f"at >= (?1 << {ENTRY_BITS}) AND at < ((?1 + 1) << {ENTRY_BITS})"
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # What brings a spool of an older version to the next one: version -> statements, in one transaction.
 UPGRADES: dict[int, str] = {
     1: """
@@ -115,6 +115,13 @@ UPGRADES: dict[int, str] = {
     DROP TABLE entries;
     ALTER TABLE fresh RENAME TO entries;
     {VIEW_OF_ENTRIES}
+    """,
+    5: """
+    CREATE TABLE IF NOT EXISTS invitations (
+        number INTEGER PRIMARY KEY, key BLOB NOT NULL, root BLOB NOT NULL, roles TEXT NOT NULL,
+        uses_left INTEGER NOT NULL, ends_ms INTEGER NOT NULL, replaces BLOB NOT NULL
+    );
+    ALTER TABLE invitations ADD COLUMN made_ms INTEGER NOT NULL DEFAULT 0;
     """,
 }
 
@@ -162,7 +169,7 @@ CREATE TABLE IF NOT EXISTS revocations (
 INVITATIONS = """
 CREATE TABLE IF NOT EXISTS invitations (
     number INTEGER PRIMARY KEY, key BLOB NOT NULL, root BLOB NOT NULL, roles TEXT NOT NULL, uses_left INTEGER NOT NULL,
-    ends_ms INTEGER NOT NULL, replaces BLOB NOT NULL
+    ends_ms INTEGER NOT NULL, replaces BLOB NOT NULL, made_ms INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS invited (
     number INTEGER NOT NULL, device BLOB NOT NULL, file BLOB NOT NULL, PRIMARY KEY (number, device)

@@ -26,31 +26,30 @@ def enroll(options: Namespace) -> int:
     fields["roles"] = [role.strip() for role in options.roles.split(",") if role.strip()]
     if options.expires:
         fields["expires_ms"] = read_duration_ms("--expires", options.expires)
-    value = _ask_and_say_who(options, fields)
+    value = _ask_and_say_who(options, "enroll", fields)
+    if value["daemon"] and (options.output or not options.json):  # a program asks for the status itself
+        value["addresses"] = ask(options, "status").get("links", {}).get("addresses", [])
     if options.output:
         value["file"] = options.output
         _write_invitation(options, value)
     return say(options, "enroll", value)
 
 
-def _ask_and_say_who(options: Namespace, fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer; `daemon` says whether one runs here, which the new device needs."""
+def _ask_and_say_who(options: Namespace, command: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer; `daemon` says whether one runs here: it is what others find."""
     try:
-        return {**ask(options, "enroll", **fields), "daemon": True}
+        return {**ask(options, command, **fields), "daemon": True}
     except UsageError as error:
         if error.exit is not Exit.NO_DAEMON:
             raise
-    return {**ask_or_open(options, "enroll", **fields), "daemon": False}
+    return {**ask_or_open(options, command, **fields), "daemon": False}
 
 
 def _write_invitation(options: Namespace, value: dict[str, Any]) -> None:
     """Write the file, for its owner alone: who reads it can join."""
     from ...objects.invitations import InvitationFile, read_code
 
-    peers = tuple(options.peer)
-    if value["daemon"] and not peers:
-        told = ask(options, "status").get("links", {}).get("addresses", ())
-        peers = tuple(peer for peer in told if not peer.startswith("[fe80"))  # which mean nothing elsewhere
+    peers = tuple(options.peer or value.get("addresses", ()))
     root = bytes.fromhex(value["fleet"])
     file = InvitationFile(read_code(value["code"]), value["name"], root, peers[:INVITATION_PEERS_MAX])
     umask = os.umask(0o077)
@@ -72,7 +71,7 @@ def join(options: Namespace) -> int:
         data = read_file(given, 8 * GRANT_BYTES_MAX)
         invitation = _read_invitation(data)
         if invitation is None:
-            return say(options, "join", ask_or_open(options, "join", file=data.hex()))
+            return say(options, "join", _ask_and_say_who(options, "join", {"file": data.hex()}))
         fields = {**invitation, "peers": [*invitation["peers"], *options.peer]}
     wait_ms = read_duration_ms("--wait", options.wait)
     if wait_ms > PAIRING_MS_MAX:
@@ -97,14 +96,14 @@ def _pair(options: Namespace, fields: dict[str, Any]) -> Any:
     if not options.json and sys.stderr.isatty():
         print(f"Looking for the device that made this invitation, for {options.wait} at most …", file=sys.stderr)
     try:
-        return ask(options, "join", **fields)
+        return {**ask(options, "join", **fields), "daemon": True}
     except UsageError as error:
         if error.exit is not Exit.NO_DAEMON:
             raise
     from ..pairing_alone import pair_alone
 
     state: Path = state_of(options)
-    return pair_alone(state, fields, tuple(options.interface))
+    return {**pair_alone(state, fields, tuple(options.interface)), "daemon": False}
 
 
 COMMANDS: dict[str, Callable[[Namespace], int]] = {"enroll": enroll, "join": join}

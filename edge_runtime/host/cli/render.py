@@ -200,6 +200,8 @@ def _render_status(value: dict[str, Any]) -> str:
     lines.append("  objects: " + ", ".join(f"{count} {name}" for name, count in objects.items()))
     lines.extend(f"    {row['objects']} dormant: {row['reason']}" for row in value["dormant_by_reason"][:5])
     lines.append(f"  contacts now: {value['contacts']}")
+    if addresses := (value.get("links") or {}).get("addresses"):
+        lines.append(f"  others find it at {', '.join(addresses[:3])}")
     lines.extend(render_disk_use(value["bytes"], value["carried_for"]))
     if not value["storage"]["takes_in"]:
         lines.append(f"  TAKES IN NOTHING MORE: {value['storage']['reason']}")
@@ -251,7 +253,9 @@ def _render_grant(value: dict[str, Any]) -> str:
 
 
 def _render_join(value: dict[str, Any]) -> str:
-    return f"Joined {value.get('name') or value['fleet']} as {', '.join(value['roles'])}.\nNext: `edge-runtime peers`."
+    after = "peers" if value.get("daemon", True) else "run"
+    name = value.get("name") or value["fleet"]
+    return f"Joined {name} as {', '.join(value['roles'])}.\nNext: `edge-runtime {after}`."
 
 
 def _render_revoke(value: dict[str, Any]) -> str:

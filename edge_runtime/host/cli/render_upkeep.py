@@ -60,6 +60,9 @@ def _render_enroll(value: dict[str, Any]) -> str:
     ]  # fmt: skip
     if value.get("file"):
         lines.append(f"The same is in {value['file']}: `edge-runtime join FILE`.")
+    if addresses := value.get("addresses"):
+        best = next((text for text in addresses if not text.startswith("[fe80:")), addresses[0])
+        lines.append(f"If it finds nobody by itself, add `--peer {best}` there.")
     if not value["daemon"]:
         lines.append("No daemon runs here: start `edge-runtime run`, or nobody answers the new device.")
     return "\n".join(lines)

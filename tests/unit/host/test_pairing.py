@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from edge_runtime.base.errors import Exit, PeerError, UsageError
 from edge_runtime.host.channel import FIRST_BYTES, PAIRING_FIRST_BYTES, read_first
+from edge_runtime.host.dialling import over_each_link
 from edge_runtime.host.discovery import Card, Sighting
 from edge_runtime.host.pairing import Pairing, Wanted, read_wanted
 from edge_runtime.node.commands import Join
@@ -119,3 +121,10 @@ async def test_a_radio_that_goes_off_ends_the_looking_at_once(inviter: Inviter) 
     with pytest.raises(UsageError, match="radio is off") as refusal:
         await looking
     assert refusal.value.exit is Exit.REFUSED
+
+
+def test_a_link_local_address_from_elsewhere_is_tried_over_each_link_and_others_as_they_are() -> None:
+    for text in ("10.0.0.2:4711", "base.local:4711", "[fd00::1]:4711", "[fe80::1%3]:4711"):
+        assert over_each_link(text) == (text,)
+    links = [index for index, name in socket.if_nameindex() if name != "lo"]
+    assert over_each_link("[fe80::1]:4711") == tuple(f"[fe80::1%{index}]:4711" for index in links)

@@ -8,13 +8,14 @@ import pytest
 
 from edge_runtime.base.errors import Exit, UsageError
 from edge_runtime.base.limits import INVITATIONS_MAX
-from edge_runtime.base.units import HOUR_MS
+from edge_runtime.base.moment import Trust
+from edge_runtime.base.units import DAY_MS, HOUR_MS
 from edge_runtime.node import commands as c
 from edge_runtime.node import events as e
 from edge_runtime.node.effects import Answer
 from edge_runtime.objects.grants import MembershipFile, verify_grant
 from edge_runtime.objects.invitations import read_code, spell_secret
-from edge_runtime.testing import Device, World
+from edge_runtime.testing import Device, DevicePlan, World
 
 KEY = b"k" * 32
 NEW, OTHER = b"n" * 32, b"o" * 32
@@ -134,3 +135,70 @@ def test_a_revoked_key_is_not_let_in_again(world: World) -> None:
 def test_a_role_that_is_none_is_named(world: World) -> None:
     with pytest.raises(UsageError, match="'pilot'"):
         invite(world, roles=["pilot"])
+
+
+def test_an_operator_without_the_root_key_is_told_where_it_is_to_be_had() -> None:
+    """The role alone signs no grant."""
+    world = World("base", DevicePlan("deputy", roles=("executor", "operator")))
+    with pytest.raises(UsageError, match="fleet restore FILE") as refusal:
+        post(world, world.device("deputy"), e.Inviting(-7, c.Enroll(), spell_secret(bytes(9)), KEY))
+    assert refusal.value.exit is Exit.REFUSED
+    assert world.device("deputy").node.membership().invitations == ()
+
+
+def be_off(world: World, hours: int, then: Trust) -> None:
+    """Cut the power for so long; the clock of the next boot is trusted so far."""
+    base = world.device("base")
+    world.crash("base", power_cut=True, restart=False)
+    base.trust, base.wall_shift_ms = then, 0 if then is Trust.NTP else -DAY_MS
+    world.run(hours=hours)
+    world.restart("base")
+    world.run(seconds=1)
+
+
+def test_an_invitation_ends_while_the_power_is_off_where_a_trusted_clock_says_how_long(world: World) -> None:
+    """Behaviour: 16.3."""
+    invite(world, expires_ms=2 * HOUR_MS)
+    world.run(hours=1)
+    be_off(world, 2, Trust.NTP)
+    with pytest.raises(UsageError, match="has ended"):
+        admit(world, NEW)
+
+
+def test_an_invitation_ends_when_a_clock_says_late_how_long_the_power_was_off_and_a_younger_one_stays(
+    world: World,
+) -> None:
+    """Behaviour: 16.3: until the time server is reached an hour off counts for nothing; then it counts at once."""
+    invite(world, expires_ms=2 * HOUR_MS)
+    world.run(hours=1)
+    be_off(world, 3, Trust.NONE)
+    assert admit(world, NEW)
+    younger = post(world, world.device("base"), e.Inviting(-7, c.Enroll(), spell_secret(bytes(9)), b"y" * 32))
+    world.set_clock("base", trust=Trust.NTP)
+    world.run(seconds=1)
+    with pytest.raises(UsageError, match="has ended"):
+        admit(world, NEW)
+    assert admit(world, OTHER, younger["number"], b"y" * 32)
+    (row,) = world.device("base").ask(c.Invitations())
+    assert row["number"] == younger["number"]
+
+
+def test_a_used_up_invitation_does_not_come_back_with_an_older_card(world: World) -> None:
+    """Behaviour: 12.5: in quarantine nobody is let in nor invited, and what the older card held open is ended."""
+    base = world.device("base")
+    invite(world)
+    world.run(seconds=1)
+    card = world.copy_card("base")
+    admit(world, NEW)
+    world.insert_card("base", card)
+    with pytest.raises(UsageError, match="older card") as refusal:
+        admit(world, OTHER)
+    assert refusal.value.exit is Exit.REFUSED
+    with pytest.raises(UsageError, match="in quarantine"):
+        invite(world)
+    world.link("base", "camera", up=True)
+    world.run(minutes=1)
+    assert base.ask(c.Status())["quarantine"] is None
+    with pytest.raises(UsageError, match="has ended"):
+        admit(world, OTHER)
+    assert base.node.membership().invitations == () and invite(world)["number"] == 0

@@ -42,6 +42,7 @@ def test_a_spool_of_the_first_schema_is_brought_up_to_this_one_and_keeps_what_it
     connection.execute("DROP INDEX shelf_over")
     for column in ("origin", "pin_ms", "over_ms"):
         connection.execute(f"ALTER TABLE shelf DROP COLUMN {column}")
+    connection.execute("ALTER TABLE invitations DROP COLUMN made_ms")
     for table in ("quarantined", "polls", "pacing", "tombstones", "usage"):
         connection.execute(f"DROP TABLE {table}")
     connection.execute("INSERT INTO releases VALUES (1, 'p', x'00', 2, x'01', 1, 5)")

@@ -25,9 +25,7 @@ from .parts import Parts
 from .shelving import QUARANTINE_TOPIC
 from .spool import Live
 
-WRITING = (
-    c.Submit, c.Signal, c.Cancel, c.Release, c.Claim, c.Hand, c.Revoke, c.Grant, c.Enroll,
-)  # fmt: skip
+WRITING = (c.Submit, c.Signal, c.Cancel, c.Claim, c.Hand, c.Revoke, c.Grant, c.Enroll)
 TWIN = "another device writes with this device's key: its card was copied, or this one restored"
 MOVED = "its card was in another board before"
 RESTORED = "it was restored from a backup"
@@ -40,7 +38,6 @@ class Returning:
         self.parts = parts
         self._lacking: dict[int, dict[bytes, tuple[bytes, ...]]] = {}  # by contact: what its peer told of, not here yet
         self._told_all: dict[int, None] = {}
-
         self.on_end: Callable[[], None] = lambda: None
 
     @property
@@ -60,12 +57,12 @@ class Returning:
         Raises:
             UsageError: it would write (exit 5); the text says how the quarantine ends.
         """
-        writes = isinstance(command, WRITING) or (isinstance(command, (c.Hold, c.Resume)) and command.object)
+        writes = isinstance(command, WRITING) or (isinstance(command, (c.Hold, c.Release, c.Resume)) and command.object)
         if writes and (why := self.why):
             raise UsageError(
                 f"This device is in quarantine, for {why}. It ends by itself at a full contact with a device "
                 "of its fleet. If no other device ever had its objects, or all are lost: `edge-runtime resume` with no "
-                "object. Nothing was changed.", Exit.REFUSED, quarantine=why,
+                "object. Nothing was changed.", Exit.REFUSED, quarantine=why, storage=why,
             )  # fmt: skip
 
     def check_newcomer(self) -> None:

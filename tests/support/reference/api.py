@@ -54,7 +54,7 @@ def page() -> str:
         "# Python",
         "",
         "Every public name of `edge_runtime`: what it takes, gives and raises, and what to do about that. All are",
-        "imported from `edge_runtime` itself, but for those of tests, and loaded at their first use. Names in capitals are",
+        "imported from `edge_runtime` itself, but for those of tests, and loaded at first use. Names in capitals are",
         "[limits](limits.md).",
     ]
     for title, (text, names) in GROUPS.items():

@@ -121,5 +121,6 @@ EXAMPLES: dict[str, str] = {
     "[policy]": '[policy]\nunsure_grants = "deny"\n',
     "[facts]": '[facts]\ninterval = "5m"\n',
     "[[probes]]": '[[probes]]\nname = "intake"\nkind = "http"\nurl = "http://intake.local/state"\ntimeout_s = 5\n',
+    "[[mqtt.topic]]": '[mqtt]\nhost = "localhost"\n\n[[mqtt.topic]]\ntopic = "yard/+/door"\nname = "door.{1}"\n',
     "[drop]": '[drop]\nlabel = "outbox"\n',
 }

@@ -14,7 +14,7 @@ import sqlite3
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,7 @@ from ..node.membership import QUARANTINE, jump_sequence_of
 from ..node.returning import RESTORED
 from ..node.store import Store
 from ..objects.keys import SigningKey
+from .root_keys import mark_backed_up
 from .statedir import HALF_RESTORED, StateDir
 
 FORMAT = "edge-runtime/1 backup"
@@ -57,7 +58,7 @@ class Contents(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def write_backup(state: Path, target: Path, progress: Progress = lambda done, total: None) -> Contents:
-    """Copy a state into one file; a daemon may run on it and notices nothing.
+    """Copy a state into one file; a daemon may run on it and notices nothing. Root keys count as backed up then.
 
     Args:
         target: must not exist. The copy of the spool needs its room beside it for a moment.
@@ -65,13 +66,16 @@ def write_backup(state: Path, target: Path, progress: Progress = lambda done, to
     Raises:
         UsageError: there is no state, it may not be read, the target exists or cannot be written.
     """
-    if target.exists():
-        raise UsageError(f"{target} exists already: a backup never takes the place of another. Give a new name.")
-    if not (state / SPOOL).exists():
-        raise UsageError(f"There is no device in {state}: nothing to back up. Give its --state DIR.", Exit.NOT_FOUND)
     copy = target.with_name(f".{target.name}.{os.getpid()}.spool")
     fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
+        if target.exists():
+            raise UsageError(f"{target} exists already: a backup never takes the place of another. Give a new name.")
+        if not target.parent.is_dir():
+            raise UsageError(f"{target.parent} is no folder: make it, or give another FILE.")
+        if not (state / SPOOL).exists():
+            what = f"There is no device in {state}: nothing to back up. Give its --state DIR."
+            raise UsageError(what, Exit.NOT_FOUND)
         _copy_spool(state / SPOOL, copy, progress)
         files = {SPOOL: copy} | {str(file.relative_to(state)): file for file in _files_of(state)}
         members = tuple(Member(name, file.stat().st_size, _hash_of(file)) for name, file in files.items())
@@ -87,20 +91,27 @@ def write_backup(state: Path, target: Path, progress: Progress = lambda done, to
             Exit.FAILED,
         ) from None
     finally:
-        copy.unlink(missing_ok=True)
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing was
+            copy.unlink(missing_ok=True)
+            fresh.unlink(missing_ok=True)
+    with suppress(OSError):  # a card that is read-only by now takes no mark: the backup counts all the same
+        mark_backed_up(state, target.name)
     return contents
 
 
 def _copy_spool(spool: Path, copy: Path, progress: Progress) -> None:
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     size = max(1, spool.stat().st_size)
-    source = sqlite3.connect(f"file:{spool}?mode=ro", uri=True)
+    source = sqlite3.connect(f"{spool.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     with closing(source), closing(sqlite3.connect(copy)) as made:
 
         def tell(status: int, remaining: int, total: int) -> None:
             progress(size * (total - remaining) // max(1, total), size)
 
+        # One snapshot for all steps: without it SQLite begins anew after each commit of the daemon's, and on
+        # a busy device with a large spool never ends. The journal grows meanwhile by what is written.
+        source.execute("BEGIN")
+        source.execute("SELECT 1 FROM sqlite_schema").fetchall()
         source.backup(made, pages=PAGES_AT_ONCE, progress=tell, sleep=0.01)
         (verdict,) = made.execute("PRAGMA quick_check").fetchone()
         if verdict != "ok":
@@ -145,7 +156,11 @@ def restore_backup(
     Raises:
         UsageError: the file is no whole backup, or a device is there; nothing was changed.
     """
-    _check_empty(state)
+    try:
+        _check_empty(state)
+    except OSError as error:
+        what = f"{state} cannot be looked at: {error.strerror}. Run as the user that owns it, or give another --state."
+        raise UsageError(what, Exit.FAILED) from None
     opened = StateDir.open(state)
     staging = state / HALF_RESTORED
     try:

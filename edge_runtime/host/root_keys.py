@@ -78,10 +78,7 @@ def write_backup(root: KeptRoot, fleet_name: str, file: Path) -> None:
             os.close(handle)
         _flush_folder(file.absolute().parent)
         read_backup(file)
-        mark = root.file.with_suffix(MARK)
-        mark.touch(mode=0o600)
-        mark.write_text(f"{int(time.time())} {file.name}\n")
-        _flush_folder(mark.parent)
+        _write_mark(root, file.name)
     except FileExistsError:
         raise UsageError(f"{file} is there already. Give a new file.") from None
     except OSError as error:
@@ -110,13 +107,23 @@ def read_backup(file: Path) -> tuple[str, SigningKey]:
 
 
 def mark_backed_up(state: Path, where: str) -> None:
-    """Record that all root keys of a state directory were written somewhere else.
+    """Record that all root keys of a state directory were written somewhere else, as `backup` does.
 
     Raises:
         OSError: the marks cannot be written.
     """
     for root in list_roots(state):
-        root.file.with_suffix(MARK).write_text(f"{int(time.time())} {where}\n")
+        _write_mark(root, where)
+
+
+def _write_mark(root: KeptRoot, where: str) -> None:
+    mark = root.file.with_suffix(MARK)
+    mark.touch(mode=0o600)
+    mark.write_text(f"{int(time.time())} {where}\n")
+    if os.geteuid() == 0:  # root backs another user's device up: what root leaves there would lock that user out
+        owner = os.stat(root.file)
+        os.chown(mark, owner.st_uid, owner.st_gid)
+    _flush_folder(mark.parent)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -332,7 +332,11 @@ def run_daemon(options: RunOptions) -> int:
     """
     start_logging(options.log_level)
     config = read_config(options.config) if options.config is not None else Config()
-    policy = read_policy(options.folder)
+    try:
+        policy = read_policy(options.folder)
+    except PermissionError:
+        what = f"{options.folder} cannot be looked at: permission denied. Run as the user that owns it."
+        raise UsageError(what, Exit.FAILED) from None
     options.web_of(config)  # refused before anything is made
     state = StateDir.open(options.state)
     # The node thread holds the interpreter for its own short turns: hand it over sooner than after 5 ms.

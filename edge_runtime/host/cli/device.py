@@ -39,7 +39,6 @@ def run(options: Namespace) -> int:
 
 
 def state_of(options: Namespace) -> Path:
-    """Return the state directory that a command means."""
     """Return the state directory that the options mean."""
     return Path(options.state) if options.state else default_state()
 

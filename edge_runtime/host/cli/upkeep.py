@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -23,13 +24,17 @@ def doctor(options: Namespace) -> int:
 
 def backup(options: Namespace) -> int:
     """Copy everything of a device into one file; the daemon goes on."""
-    from ..backup import SPOOL, write_backup
+    from ..backup import write_backup
 
     state, target = state_of(options), Path(options.file)
-    spool = state / SPOOL
-    shown = Progress("backup", spool.stat().st_size if spool.exists() else 1)
+    shown = Progress("backup", 1)
+
+    def tell(done: int, total: int) -> None:
+        shown.total = total
+        shown.advance(done)
+
     try:
-        contents = write_backup(state, target, lambda done, total: shown.advance(done))
+        contents = write_backup(state, target, tell)
     finally:
         shown.end()
     size = target.stat().st_size
@@ -42,8 +47,8 @@ def restore(options: Namespace) -> int:
     from ..backup import restore_backup
 
     source = Path(options.file)
-    if not source.is_file():
-        raise UsageError(f"{source} cannot be read: it is no file.")
+    if not os.path.isfile(source):  # False also where nobody lets us look
+        raise UsageError(f"{source} cannot be read: no file is there, or you may not look at it.")
     shown = Progress("restore", source.stat().st_size)
     try:
         contents = restore_backup(source, state_of(options), options.alone, lambda done, total: shown.advance(done))

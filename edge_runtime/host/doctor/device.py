@@ -135,6 +135,9 @@ def check_links(place: Place, known: Known, links: list[Interface] | None = None
         wrong("link", f"The configuration names {name}, which is no interface here.", "Mend `[network] interfaces`.")
         for name in wanted if name not in {link.name: None for link in links}
     ]  # fmt: skip
+    if known.is_refused:
+        says = "Whether the radio is on is not told to you: multicast is not tried."
+        return [*found, warn("radio", says, "Look as the daemon's user, or as a member of its group.")]
     if not is_radio_on(place, known):
         do = "`edge-runtime radio on` ends it."
         return [*found, warn("radio", "The radio is off: this device transmits nothing; multicast is not tried.", do)]

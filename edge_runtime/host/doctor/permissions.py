@@ -64,6 +64,9 @@ def _check_keys(state: Path, owner: int) -> list[Finding]:
 def check_socket(path: Path, known: Known) -> list[Finding]:
     """Who may control the daemon; nothing where none runs."""
     if known.is_refused:
+        if _gid(path) == 0:  # a daemon of root's own: its group is none to join
+            do = f"Look as its user: `sudo -u {_user(_owner(path))} edge-runtime doctor`."
+            return [wrong("socket", f"A daemon answers at {path}, and does not let you in.", do)]
         do = f"Join the group {_group(_gid(path))}, and log in anew: `sudo adduser $USER {_group(_gid(path))}`."
         return [wrong("socket", f"A daemon answers at {path}, and does not let you in.", do)]
     if known.status is None:

@@ -64,6 +64,10 @@ def test_a_socket_that_refuses_us_names_the_group_to_join(tmp_path: Path) -> Non
     socket = tmp_path / "control.sock"
     socket.touch(0o660)
     assert check_socket(socket, Known(why_not="nobody")) == []
+    if os.getegid() == 0:
+        (found,) = check_socket(socket, Known(why_not="permission denied", is_refused=True))
+        assert "adduser" not in found.do and "sudo -u root" in found.do, "nobody is sent into root's group"
+        os.chown(socket, -1, 1)
     (found,) = check_socket(socket, Known(why_not="permission denied", is_refused=True))
     assert found.level is Level.ERROR and "adduser" in found.do
     socket.chmod(0o660)

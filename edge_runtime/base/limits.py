@@ -273,6 +273,12 @@ VACUUM_IDLE_MS = 10 * SECOND_MS  # after pages became free: what comes next may 
 VACUUM_PERIOD_MS = 1 * SECOND_MS  # between two slices
 VACUUM_PAGES_MAX = 64  # of one slice: 64 KiB moved at most
 VACUUM_PAGES_KEPT = 64  # left free for the next entries
+# All entries are read again so often, and hashed: peers hold what they were given for a week at least after its end.
+SCRUB_EVERY_MS = 7 * DAY_MS
+SCRUB_IDLE_MS = 10 * MINUTE_MS  # before the first slice: not on the start path, nor in a short contact
+SCRUB_PERIOD_MS = 1 * SECOND_MS  # between two slices: a full spool of 1 GiB is read in two hours and a half
+SCRUB_SLICE_BYTES = 128 * KIB  # at 10 MB/s of a slow card less than a turn's 20 ms
+SCRUB_SAVE_SLICES = 64  # between two notes of how far a pass came: 8 MiB are read again after a power-off
 
 # --- Time. ---
 TIMER_SLICE_MS_MAX = 30 * SECOND_MS  # no sleep of the host's timer is longer: clocks are read again
@@ -336,6 +342,7 @@ assert RESULT_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX, "a result must fit one entr
 assert ARGUMENTS_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX
 assert TREE_BYTES_MAX + 8 * KIB < ENTRY_BYTES_MAX
 assert ENTRY_BYTES_MAX < INBOX_BYTES_MAX
+assert ENTRY_BYTES_MAX <= SCRUB_SLICE_BYTES, "a slice gets on by one entry at least"
 assert ENTRY_BYTES_MAX <= ASIDE_BYTES_MAX
 assert OFFER_MS_MAX <= LIFETIME_MS_DEFAULT
 assert ENDED_KEPT_MS_DEFAULT <= ENDED_KEPT_MS_MAX

@@ -63,9 +63,9 @@ class Runtime:
         self.clock = Clock()
         self.loaded = LoadedApps((), ())
         self.loop = asyncio.get_running_loop()
+        self.storage = Storage(state.path)
         self.thread = NodeThread(
-            self._make_node, self.clock, self.loop, self._perform, self._say_trouble, self._perform_here,
-            Storage(state.path),
+            self._make_node, self.clock, self.loop, self._perform, self._say_trouble, self._perform_here, self.storage
         )
         self.service = Service(
             Notifier(), self.thread, state.path, self._contacts, lambda: self.workers.hung, lambda: self.trouble
@@ -308,6 +308,7 @@ class Runtime:
             "web": self.web.url or None if self.web is not None else None,
             "drop": None if self.drop is None else self.drop.report(),
             "clock": report(status["clock"], self.clock.source),
+            "storage": {**status["storage"], "reserve": self.storage.reserve_bytes},
         }  # fmt: skip
 
     def _answer_later(self, answer: f.Answer, done: object) -> None:

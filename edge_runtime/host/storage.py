@@ -64,6 +64,11 @@ class Storage:
         """What is wrong, for people; empty while there is room."""
         return next(iter(self._reasons().values()), "")
 
+    @property
+    def reserve_bytes(self) -> int:
+        """How much is set aside now, in the file `reserve`: 0 while the disk is full, and without a folder."""
+        return 0 if self._file is None or self._is_full else RESERVE_BYTES
+
     def begin(self) -> None:
         """Hold the reserve at the start, where there is room for it; else the disk counts as full."""
         if self._file is None:

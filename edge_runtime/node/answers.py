@@ -22,6 +22,7 @@ from .parts import Parts
 from .quarantine import Quarantine
 from .flags import flag_of, flags_of
 from .membership import QUARANTINE
+from .scrubbing import Scrub
 from .shelving import trigger_of
 from .spool import Live
 from .twins import suspects
@@ -37,11 +38,14 @@ COUNTS = ", ".join(f"count(*) FILTER (WHERE status = '{name}')" for name in STAT
 class Answers:
     """Read-only answers. Ids are hex; times are ms; ages are of the object."""
 
-    def __init__(self, parts: Parts, contacts: Contacts, intake: Intake, quarantine: Quarantine) -> None:
+    def __init__(
+        self, parts: Parts, contacts: Contacts, intake: Intake, quarantine: Quarantine, scrub: Scrub
+    ) -> None:  # fmt: skip
         self.parts = parts
         self.contacts = contacts
         self.intake = intake
         self.quarantine = quarantine
+        self.scrub = scrub
 
     def show(self, live: Live) -> dict[str, Any]:
         """All about one object."""
@@ -239,7 +243,7 @@ class Answers:
             "fleets": [{"name": name, "fleet": root.hex()} for name, root in membership.fleets],
             "radio": "on" if membership.is_radio_on else "off",
             "storage": {"takes_in": not self.parts.room.why_none, "reason": self.parts.room.why_none or None},
-            "quarantined": self.quarantine.rows(),
+            "quarantined": self.quarantine.rows(), "scrub": self.scrub.report(),
             "held": bool(self.parts.store.get_meta("held", 0)),
             "quarantine": self.parts.store.get_meta(QUARANTINE, "") or None, "suspects": len(suspects(self.parts)),
             "objects": dict(zip(STATUSES, objects, strict=True)),

@@ -51,6 +51,7 @@ from .restoring import Restoring
 from .revoking import Revoking
 from .room import Shortage
 from .schedules import Schedules
+from .scrubbing import Scrub
 from .shelving import ADVICE_TOPIC, UNITS_TOPIC, Shelving
 from .spool import Live, Spool
 from .store import Quarantined, Store, is_damage
@@ -102,7 +103,8 @@ class Node:
         self.turner = Turner(parts, self.judgement, self.custody, self.shelving)
         self.quarantine = Quarantine(parts)
         self.intake = Intake(parts, self.quarantine)
-        self.answers = Answers(parts, self.contacts, self.intake, self.quarantine)
+        self.scrub = Scrub(parts)
+        self.answers = Answers(parts, self.contacts, self.intake, self.quarantine, self.scrub)
         self.results = Results(parts, self.answers.show)
         go_on = self.turner.go_on
         self.advising = Advising(parts, go_on)
@@ -180,8 +182,8 @@ class Node:
     def alarm_boot_ms(self) -> int | None:
         """Return when the node wants `TimeCame`, on the boot clock; None if nothing is ever due."""
         timeline = self.parts.timeline
-        rooms_ms = self.parts.eviction.next_ms()
-        dues_ms = (self.parts.agenda.next_look_ms(timeline.life_ms), self.schedules.next_life_ms(), rooms_ms)
+        rooms_ms, looks_ms = self.parts.eviction.next_ms(), self.parts.agenda.next_look_ms(timeline.life_ms)
+        dues_ms = (looks_ms, self.schedules.next_life_ms(), rooms_ms, self.scrub.next_ms())
         due_ms = min((due_ms for due_ms in dues_ms if due_ms is not None), default=None)
         return None if due_ms is None else timeline.boot_ms_of(due_ms)
 
@@ -312,6 +314,16 @@ class Node:
         self.hearing.say_room(Shortage.SPOOL, parts.eviction.why_full())
         parts.agenda.save_rest(parts.timeline.life_ms)
         parts.spool.shrink()
+        self._scrub(event)
+
+    def _scrub(self, event: e.Event) -> None:
+        parts, is_quiet = self.parts, False
+        if parts.appended:
+            self.scrub.postpone()
+        elif self.scrub.next_ms() is not None and isinstance(event, e.TimeCame):
+            due_ms = parts.agenda.next_look_ms(parts.timeline.life_ms)
+            is_quiet = due_ms is None or due_ms > parts.timeline.life_ms
+        parts.effects.extend(self.scrub.look(is_quiet))
 
     def _look(self, row: int) -> None:
         """Go on with one object in a savepoint of its own: neither the event nor others pay for a mistake there."""

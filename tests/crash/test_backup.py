@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from edge_runtime.base.errors import Exit, UsageError
+from edge_runtime.base.limits import RESERVE_BYTES
 from edge_runtime.host.backup import restore_backup, write_backup
 from edge_runtime.host.statedir import HALF_RESTORED
 from tests.support.daemons import ROOT, Daemon, make_fleet, wait_until
@@ -76,6 +77,9 @@ def test_a_backup_of_a_working_daemon_comes_back_in_quarantine_learns_and_does_n
         wait_until(lambda: "a-first" in done(place))
         made = said(first, "backup", str(file))
         assert stat.S_IMODE(file.stat().st_mode) == 0o600 and made["bytes"] == file.stat().st_size
+        assert (place / "first" / "reserve").stat().st_size == RESERVE_BYTES == first.ask("status")["storage"]["reserve"]
+        with tarfile.open(file) as archive:
+            assert not any("reserve" in name for name in archive.getnames()), "what is set aside is left out"
         first.ask("fact", name="go", value=True)
         first.ask("wait", object="a")
         wait_until(lambda: second.ask("show", object=first.ask("show", object="a")["object"])["end"] == "completed")

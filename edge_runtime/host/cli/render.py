@@ -202,7 +202,9 @@ def _render_status(value: dict[str, Any]) -> str:
     lines.append(f"  contacts now: {value['contacts']}")
     if addresses := (value.get("links") or {}).get("addresses"):
         lines.append(f"  others find it at {', '.join(addresses[:3])}")
-    lines.extend(render_disk_use(value["bytes"], value["carried_for"]))
+    lines.extend(render_disk_use(value["bytes"], value["carried_for"], value["storage"].get("reserve")))
+    if (value.get("scrub") or {}).get("problem"):
+        lines.append(f"  STORED BYTES ARE DAMAGED: {value['scrub']['problem']}. Next: back up, take another card")
     if not value["storage"]["takes_in"]:
         lines.append(f"  TAKES IN NOTHING MORE: {value['storage']['reason']}")
     if value["contacts"] and (value.get("links") or {}).get("heard_by_multicast") == 0:

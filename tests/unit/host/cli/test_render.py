@@ -120,6 +120,9 @@ ANSWERS: list[tuple[str, Any, tuple[str, ...]]] = [
     ("contacts", [CONTACT, {**CONTACT, "lasted_ms": None, "reason": None}], ("1 min ago", "4 s", "goodbye", "now")),
     ("contacts", [], ("No contacts",)),
     ("status", STATUS, ("radio off", "HELD", "field", "5 dormant", "no camera", "carried 20", "2 signature")),
+    ("status", {**STATUS, "storage": {"takes_in": True, "reason": None, "reserve": 8 << 20}}, ("8.4 MB set aside",)),
+    ("status", {**STATUS, "storage": {"takes_in": False, "reason": "full", "reserve": 0}}, ("given up for what runs",)),
+    ("status", {**STATUS, "scrub": {"problem": "cannot be read"}}, ("STORED BYTES ARE DAMAGED: cannot be read",)),
     (
         "status", {**STATUS, "apps_failed": ["a:b: no module."], "hung_threads": 1, "trouble": "the disk is full"},
         ("app not loaded: a:b", "1 step never", "TROUBLE: the disk is full"),

@@ -13,6 +13,7 @@ from edge_runtime.base.limits import RESERVE_BYTES
 from edge_runtime.client import BlockingClient
 from tests.support.cards import Card
 from tests.support.daemons import Daemon, make_fleet, wait_until
+from tests.support.notified import Notified
 
 APP = """
 import asyncio
@@ -37,9 +38,9 @@ async def shoot(ctx):
 PAD = 12_000  # a result of a step, so that a few hundred of them are megabytes
 
 
-def device(card: Card, folder: Path, *options: str) -> Daemon:
+def device(card: Card, folder: Path, *options: str, env: dict[str, str] | None = None) -> Daemon:
     (folder / "full.py").write_text(APP)
-    daemon = Daemon(card.path / "s", "--interface", "lo", "--app", "full:app", *options, cwd=folder)
+    daemon = Daemon(card.path / "s", "--interface", "lo", "--app", "full:app", *options, cwd=folder, env=env)
     daemon.log = folder / "daemon.log"
     return daemon
 
@@ -57,7 +58,7 @@ def fill_by_submissions(client: BlockingClient) -> UsageError:
 @pytest.mark.parametrize("kind", ["ext4", "tmpfs"])
 def test_a_full_disk_refuses_what_is_new_ends_what_runs_and_goes_on_by_itself(tmp_path: Path, kind: str) -> None:
     """Behaviours: 18.2, 1.5: on a small card filled by another program and by submissions."""
-    with Card(48, kind) as card, device(card, tmp_path) as daemon:
+    with Card(48, kind) as card, Notified(tmp_path) as systemd, device(card, tmp_path, env=systemd.env) as daemon:
         with BlockingClient(daemon.folder) as client:
             assert (daemon.folder / "reserve").stat().st_size == RESERVE_BYTES
             running = client.submit("stages", {"steps": 200, "pad": PAD}, name="running")["object"]
@@ -70,6 +71,8 @@ def test_a_full_disk_refuses_what_is_new_ends_what_runs_and_goes_on_by_itself(tm
             assert told.returncode == int(Exit.REFUSED) and "disk is full" in told.stderr + told.stdout
             assert "TAKES IN NOTHING MORE" in daemon.run("status").stdout
             assert not (daemon.folder / "reserve").exists(), "it was given up for what runs"
+            assert status["storage"]["reserve"] == 0
+            wait_until(lambda: "the disk is full (intake goes on at" in systemd.status, what="systemctl status says so")
             client.ask("fact", name="go.on", value=True)
             shown = wait_until(lambda: ended(client, running), what="what ran ends from the reserve")
             assert shown["result"] == 200
@@ -79,6 +82,7 @@ def test_a_full_disk_refuses_what_is_new_ends_what_runs_and_goes_on_by_itself(tm
             wait_until(lambda: client.ask("status")["storage"]["takes_in"], what="intake by itself")
             assert client.submit("echo", "again", wait=True)["result"] == 5
             assert (daemon.folder / "reserve").stat().st_size == RESERVE_BYTES
+            wait_until(lambda: "the disk is full" not in systemd.status, what="and takes it back")
     log = daemon.log.read_text()
     assert "the disk is full" in log and "well again" in log
 

@@ -16,7 +16,8 @@ NUMBERS = itertools.count()
 ENTER = 'for group in $1; do echo $$ > "$group/cgroup.procs"; done; shift; exec "$@"'
 
 
-def _is_unified() -> bool:
+def is_unified() -> bool:
+    """Say whether control groups are of the second version."""
     return (CGROUPS / "cgroup.controllers").exists()
 
 
@@ -35,7 +36,7 @@ class Board:
     def __init__(self, memory_mb: int, cpu_percent: int) -> None:
         name = f"edge-board-{os.getpid()}-{next(NUMBERS)}"
         quota_us = PERIOD_US * cpu_percent // 100
-        if _is_unified():
+        if is_unified():
             self._memory = self._cpu = CGROUPS / name
             (CGROUPS / "cgroup.subtree_control").write_text("+memory +cpu +pids")
             limits = {"memory.max": memory_mb << 20, "cpu.max": f"{quota_us} {PERIOD_US}", "pids.max": TASKS_MAX}
@@ -62,13 +63,13 @@ class Board:
     @property
     def peak_mb(self) -> float:
         """The most memory that was in use at once, page cache and all."""
-        file = "memory.peak" if _is_unified() else "memory.max_usage_in_bytes"
+        file = "memory.peak" if is_unified() else "memory.max_usage_in_bytes"
         return int((self._memory / file).read_text()) / (1 << 20)
 
     @property
     def kills(self) -> int:
         """How many processes the kernel killed for want of memory."""
-        return self._count(self._memory / ("memory.events" if _is_unified() else "memory.oom_control"), "oom_kill")
+        return self._count(self._memory / ("memory.events" if is_unified() else "memory.oom_control"), "oom_kill")
 
     @property
     def throttled(self) -> int:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.boards import CGROUPS, ENTER, is_unified
 from tests.support.requires import require
 
 FS_IOC_SHUTDOWN = 0x8004587D
@@ -187,3 +188,24 @@ class Card:
         if self.is_mounted:
             run("umount", "-l", str(self.path), check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def slowed(card: Card, bytes_s: int = 1 << 20, writes_s: int = 20) -> Iterator[tuple[str, ...]]:
+    """Let a card take so many bytes and writes a second, of whoever is started with the prefix that this gives."""
+    group = (CGROUPS if is_unified() else CGROUPS / "blkio") / f"edge-card-{os.getpid()}-{card.folder.name}"
+    number = os.stat(card.device).st_rdev
+    device = f"{os.major(number)}:{os.minor(number)}"
+    limits = {"io.max": f"{device} wbps={bytes_s} wiops={writes_s}"}
+    if not is_unified():
+        limits = {"blkio.throttle.write_bps_device": f"{device} {bytes_s}",
+                  "blkio.throttle.write_iops_device": f"{device} {writes_s}"}  # fmt: skip
+    else:
+        (CGROUPS / "cgroup.subtree_control").write_text("+io")
+    group.mkdir()
+    try:
+        for file, value in limits.items():
+            (group / file).write_text(value)
+        yield ("sh", "-c", ENTER, "card", str(group))
+    finally:
+        group.rmdir()

@@ -71,7 +71,8 @@ PLAN_EXAMPLE = "Such as: start = 2026-03-01T06:00:00Z, end = 2026-03-01T06:08:00
 
 
 class DeviceConfig(Struct, forbid_unknown_fields=True, frozen=True):
-    """`[device]`: name for people; capabilities and resources, lower-case dotted names."""
+    """`[device]`: name for people, which counts from the next start on, over `init --name`;
+    capabilities and resources, lower-case dotted names."""
 
     name: str = ""
     capabilities: Capabilities = []

@@ -20,9 +20,11 @@ from ..judge.outranking import VEHICLE
 from ..judge.policy import Policy
 from ..node import effects as f
 from ..node.authority import is_in_force
-from ..node.events import Called, Restored
+from ..node.commands import Initialise
+from ..node.events import Asked, Called, Restored
 from ..node.membership import Membership
 from ..node.parts import Reservation
+from ..node.turns import run_turn
 from .advising.asking import Advisors
 from .apps import LoadedApps, load_apps
 from .clock import Clock, report
@@ -167,12 +169,13 @@ class Runtime:
     def _make_node(self) -> Any:
         """On the node thread: open the spool; a first start makes a fleet of one."""
         config, options = self.config, self.options
-        name = options.name or config.device.name or host_name()
+        wanted = options.name or config.device.name
+        name = wanted or host_name()
         node = make_node(self.state, self.loaded.apps, self.policy, self.clock, name, *self._offers())
         follow_config(node, config)
+        if wanted and node.membership().name != wanted:  # the key was made before somebody wrote the name down
+            run_turn(node, [Asked(0, Initialise(wanted))], self.clock.read)
         if not node.membership().fleets:
-            from ..node.turns import run_turn
-
             run_turn(node, [make_fleet(self.state, 0, f"{name}-fleet")], self.clock.read)
         return node
 

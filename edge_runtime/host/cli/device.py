@@ -43,8 +43,15 @@ def state_of(options: Namespace) -> Path:
     return Path(options.state) if options.state else default_state()
 
 
+MAKES_A_DEVICE = ("fleet-create", "init", "join", "radio")  # what makes sense before the first `run`
+
+
 def ask_or_open(options: Namespace, command: str, **fields: Any) -> Any:
-    """Ask the daemon if one runs on the state; otherwise open the state here, under its lock."""
+    """Ask the daemon if one runs on the state; otherwise open the state here, under its lock.
+
+    Raises:
+        UsageError: refused; or no device is there, and the command is none that makes one. Nothing was made.
+    """
     try:
         return ask(options, command, **fields)
     except UsageError as error:
@@ -59,7 +66,13 @@ def ask_or_open(options: Namespace, command: str, **fields: Any) -> Any:
         parsed: Command = msgspec.convert({"command": command, **fields}, Command)
     except msgspec.ValidationError as error:
         raise UsageError(f"{command}: {error}.") from None
-    return answer_locally(state_of(options), parsed)
+    state = state_of(options)
+    if command not in MAKES_A_DEVICE and not (state / "spool.db").exists():
+        # Were one made here, a device of the machine's own (/run) would not be found any more by this user.
+        what = f"No daemon answers, and no device is in {state}. Start one with `edge-runtime run`, or name its " \
+            "directory with --state DIR."
+        raise UsageError(what, Exit.NO_DAEMON)
+    return answer_locally(state, parsed)
 
 
 def init(options: Namespace) -> int:

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import Exit, UsageError
-from ...base.limits import GRANT_BYTES_MAX, INVITATION_PEERS_MAX, PAIRING_MS_MAX
+from ...base.limits import (
+    GRANT_BYTES_MAX,
+    INVITATION_MS_MAX,
+    INVITATION_MS_MIN,
+    INVITATION_PEERS_MAX,
+    INVITATION_USES_MAX,
+    INVITATIONS_MAX,
+    PAIRING_MS_MAX,
+)
 from .console import ask, read_duration_ms, say
 from .device import ask_or_open, state_of
 from .files import read_file, write_file
@@ -21,11 +29,17 @@ def enroll(options: Namespace) -> int:
     if options.list:
         return say(options, "invitations", ask_or_open(options, "invitations"))
     if options.withdraw is not None:
+        if not 0 <= options.withdraw < INVITATIONS_MAX:
+            raise UsageError(f"--withdraw {options.withdraw}: give a number of `edge-runtime enroll --list`.")
         return say(options, "uninvite", ask_or_open(options, "uninvite", number=options.withdraw))
+    _check_options(options)
     fields: dict[str, Any] = {"uses": options.uses, "replaces": options.replaces}
     fields["roles"] = [role.strip() for role in options.roles.split(",") if role.strip()]
     if options.expires:
         fields["expires_ms"] = read_duration_ms("--expires", options.expires)
+        if not INVITATION_MS_MIN <= fields["expires_ms"] <= INVITATION_MS_MAX:
+            most = f"{INVITATION_MS_MIN // 1_000}s to {INVITATION_MS_MAX // 86_400_000}d"
+            raise UsageError(f"--expires {options.expires}: from {most}.")
     value = _ask_and_say_who(options, "enroll", fields)
     if value["daemon"] and (options.output or not options.json):  # a program asks for the status itself
         value["addresses"] = ask(options, "status").get("links", {}).get("addresses", [])
@@ -33,6 +47,19 @@ def enroll(options: Namespace) -> int:
         value["file"] = options.output
         _write_invitation(options, value)
     return say(options, "enroll", value)
+
+
+def _check_options(options: Namespace) -> None:
+    """Raise UsageError for what would make an invitation that nobody can use, or none."""
+    if not 1 <= options.uses <= INVITATION_USES_MAX:
+        raise UsageError(f"--uses {options.uses}: from 1 to {INVITATION_USES_MAX}.")
+    if options.peer:
+        from ..dialling import split_address
+
+        for peer in options.peer:
+            split_address(peer)
+        if not options.output:
+            raise UsageError("--peer goes into the file: name one with -o FILE.")
 
 
 def _ask_and_say_who(options: Namespace, command: str, fields: dict[str, Any]) -> dict[str, Any]:

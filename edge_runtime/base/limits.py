@@ -286,6 +286,7 @@ SEQUENCE_BLOCK = 10_000  # reserved on disk before use
 CLOCK_SAVE_MS = 5 * MINUTE_MS  # the life clock is written so often while something is due: a power cut takes no more
 ABSENCE_MS_MAX = 180 * DAY_MS  # a longer power-off or stay on a stick is a wrong clock: the age is a lower bound then
 TRANSIT_MS_MAX = DAY_MS  # on a link; light needs 4 h to Neptune, and what says more is a wrong clock
+WALL_MS_MAX = 1 << 45  # the year 3084: beyond it no peer is believed, and calendars and integers hold out for long
 PEER_STEP_MS_MAX = 31 * DAY_MS  # by a peer's word: a month in a drawer; of more the rest comes with later contacts
 PEER_STEP_EVERY_MS = 1 * HOUR_MS  # between two such steps, so that a liar needs days for a year
 

@@ -97,9 +97,9 @@ def _move_past(store: Store, until_ms: int, by_ms: int) -> None:
         "WHERE object IN (SELECT row FROM objects WHERE came_ms <= ?2)", (by_ms, until_ms, INTEGER_MAX)
     )  # fmt: skip
     store.run(
-        "UPDATE objects SET age_offset_ms = age_offset_ms + ?1, came_ms = came_ms - ?1, "
+        "UPDATE objects SET age_offset_ms = min(age_offset_ms, ?5 - ?1) + ?1, came_ms = came_ms - ?1, "
         "age_is_exact = CASE age_is_exact WHEN ?3 THEN ?4 ELSE age_is_exact END WHERE came_ms <= ?2",
-        (by_ms, until_ms, OPEN, EXACT),
+        (by_ms, until_ms, OPEN, EXACT, INTEGER_MAX),  # beyond it SQLite would make a float of it
     )
     store.run("UPDATE objects SET age_is_exact = ? WHERE age_is_exact = ?", (BOUND, OPEN))
     for table, columns, begun in _LIFE_TIMES:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..base.errors import Exit, UsageError
 from ..objects.capsule import FORMAT_NAME, Header, write_capsule
+from ..objects.entries import Entry
 from .effects import Answer
 from .events import Imported
 from .intake import Intake
@@ -16,9 +17,12 @@ from .spool import Live
 
 
 class Capsules:
-    """Reads objects into capsules, and takes capsules in."""
+    """Reads objects into capsules, and takes capsules in. `judge`: looks at each entry that is new for a second writer."""
 
-    def __init__(self, parts: Parts, intake: Intake, go_on: Callable[[Live], None]) -> None:
+    def __init__(
+        self, parts: Parts, intake: Intake, go_on: Callable[[Live], None], judge: Callable[[Live, Entry], None]
+    ) -> None:
+        self.judge = judge
         self.parts = parts
         self.intake = intake
         self.go_on = go_on
@@ -56,6 +60,8 @@ class Capsules:
                 Exit.REFUSED,
             )
             return Answer(event.ticket, error=error)
+        for entry in taken.placed:
+            self.judge(taken.live, entry)
         if taken.new:
             self.go_on(taken.live)
         heads = [head.hex() for head in taken.live.state.history.heads]

@@ -240,8 +240,14 @@ class Contacts:
         if is_incomplete:
             self._ask(contact, [Head(live.object, haves(history, self.parts.device))])
 
-    def ask_for(self, contact: Contact, object_id: bytes) -> None:
-        """Ask for a whole object of which a part came without its beginning."""
+    def ask_for(self, contact: Contact, object_id: bytes, is_back: bool) -> None:
+        """Ask for a whole object of which a part came without its beginning.
+
+        Args:
+            is_back: it went from here since, so what was asked in this contact before is asked once more.
+        """
+        if is_back:
+            contact.asked.pop(object_id, None)
         self._ask(contact, [Head(object_id, ())])
 
     def hear_drained(self, event: Drained) -> None:

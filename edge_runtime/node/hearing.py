@@ -7,7 +7,7 @@ from typing import assert_never
 
 from ..base.errors import PeerError
 from ..base.moment import Trust
-from ..objects.entries import verify
+from ..objects.entries import Entry, verify
 from . import events as e
 from . import messages as m
 from .acquaintance import Acquaintance
@@ -112,7 +112,7 @@ class Hearing:
             case m.Gone():
                 self.contacts.hear_gone(contact, event.message)
             case m.Ended():
-                self._hear_end(event.message)
+                self._hear_end(contact, event.message)
             case m.Met():
                 self.acquaintance.hear(contact.device, event.message)
             case _:
@@ -154,10 +154,16 @@ class Hearing:
                 self._wake_peer(advert.device)
         self.contacts.tell_adverts(fresh, but=contact.number)
 
-    def _hear_end(self, message: m.Ended) -> None:
+    def judge(self, live: Live, entry: Entry) -> None:
+        """An entry from outside was placed: perhaps its key has another writer, or this device's own one has."""
+        self.returning.judge(entry, self.contacts.by_number)
+        self.twins.judge(live, entry)
+
+    def _hear_end(self, contact: Contact, message: m.Ended) -> None:
         """An object has ended elsewhere, and its history up to there is not to be had: let a live copy here be."""
         live = self.parts.spool.find(message.object)
         if live is None:
+            self.returning.miss(contact, message.object)
             return
         try:
             for raw in message.grants:
@@ -169,6 +175,7 @@ class Hearing:
         if is_news:
             self.parts.effects.append(Note(Stage.STORED, live.object, {"ended": "told by a tombstone"}, is_info=True))
             self.go_on(live)
+        self.returning.took(contact, live)
 
     def _hear_entries(self, contact: Contact, event: e.Heard, message: m.Entries) -> None:
         age = age_from_link(
@@ -179,14 +186,15 @@ class Hearing:
             self.custody.refuse_unstored(message.object, event.entries)
         if taken.live is None:
             if taken.aside:
-                self.contacts.ask_for(contact, message.object)
+                self.contacts.ask_for(contact, message.object, taken.is_back)
             else:
                 self.contacts.tell_end(contact, message.object)
+            if taken.refused and not self.parts.room.why_none:  # its first entry, so nothing of it is ever taken
+                self.returning.miss(contact, message.object)
             return
         self.contacts.heard_entries(contact, taken.live, event.entries, is_incomplete=taken.aside > 0)
         for entry in taken.placed:
-            self.returning.judge(entry, self.contacts.by_number)
-            self.twins.judge(taken.live, entry)
+            self.judge(taken.live, entry)
         if taken.new:
             self.go_on(taken.live)
         self.returning.took(contact, taken.live)

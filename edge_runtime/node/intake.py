@@ -26,7 +26,10 @@ from .spool import Live
 
 
 class Taken(Struct):
-    """What one delivery came to: how many entries are new (`placed`), were known, were refused, or wait for others."""
+    """What one delivery came to: how many entries are new (`placed`), were known, were refused, or wait for others.
+
+    `is_back`: the object went from here before, and may come again from now on.
+    """
 
     live: Live | None = None
     new: int = 0
@@ -34,6 +37,7 @@ class Taken(Struct):
     refused: int = 0
     aside: int = 0
     placed: list[Entry] = field(default_factory=list)
+    is_back: bool = False
 
 
 class Intake:
@@ -60,7 +64,7 @@ class Intake:
             self.count(PeerError("storage", self.parts.room.why_none))
             taken.refused, taken.live = len(entries), None
             return taken
-        if taken.live is None and not self._may_come_again(object_id, entries):
+        if taken.live is None and not self._may_come_again(object_id, entries, taken):
             taken.refused = len(entries)
             return taken
         kept = self.parts.members.grants_kept
@@ -97,12 +101,13 @@ class Intake:
             return False
         return live.state.history.view.holder == self.parts.device
 
-    def _may_come_again(self, object_id: bytes, entries: Sequence[Entry]) -> bool:
+    def _may_come_again(self, object_id: bytes, entries: Sequence[Entry], taken: Taken) -> bool:
         """Say whether an object that is not here may be stored: one that went may not, unless custody is offered."""
         tombstones = self.parts.eviction.tombstones
         had = tombstones.find(object_id)
         if had is not None and not had.terminated and offers_to(self.parts.device, entries):
             tombstones.lift(object_id)
+            taken.is_back = True
             return True
         if had is not None:
             self.count(PeerError("gone", "an object that went from here"))

@@ -37,4 +37,4 @@ def kept_until_ms(spool: Spool, live: Live) -> int:
             kept.append(spool.life_ms_of(live, entry.age_ms) + HANDED_KEPT_MS)
     if any(device in claims for claims in live.state.units.claims.values()):
         kept.append(spool.life_ms_of(live, history.created.lifetime_ms))
-    return max(kept)
+    return min(max(kept), INTEGER_MAX)  # an offer may say any age

@@ -109,7 +109,7 @@ class Node:
         go_on = self.turner.go_on
         self.advising = Advising(parts, go_on)
         self.swarming = Swarming(parts, self.judgement, go_on)
-        self.capsules = Capsules(parts, self.intake, go_on)
+        self.capsules = Capsules(parts, self.intake, go_on, lambda live, entry: self.hearing.judge(live, entry))
         requests = Requests(parts, self.custody, self.answers, go_on)
         self.schedules = Schedules(parts, requests.submit, self.forget_memory)
         revoking = Revoking(

@@ -108,7 +108,8 @@ class Returning:
         if not self.why:
             return
         lacking = self._lacking.setdefault(contact.number, {})
-        lacking.update((item.object, item.heads) for item in message.items if not self._is_here(item))
+        if len(lacking) <= KNOWN_HEADS_MAX:  # beyond it the next contact goes on; and a list without end fills nothing
+            lacking.update((item.object, item.heads) for item in message.items if not self._is_here(item))
         if message.is_last and len(lacking) <= KNOWN_HEADS_MAX:
             self._told_all[contact.number] = None
         self._look(contact)
@@ -120,6 +121,11 @@ class Returning:
             heads = lacking.get(live.object)
             if heads is not None and self._is_here(Head(live.object, heads)):
                 del lacking[live.object]
+            self._look(contact)
+
+    def miss(self, contact: Contact, object_id: bytes) -> None:
+        """An object that a peer told of is not to be had, such as one past its lifetime: it is not waited for."""
+        if self.why and self._lacking.get(contact.number, {}).pop(object_id, None) is not None:
             self._look(contact)
 
     def forget(self, contact: int) -> None:
@@ -138,7 +144,7 @@ class Returning:
         live = self.parts.spool.find(item.object)
         if live is None:
             return self.parts.eviction.tombstones.find(item.object) is not None
-        return all(head in live.state.history for head in item.heads)
+        return all(head in live.state.history or head == live.staged for head in item.heads)
 
     def judge(self, entry: Entry, contacts: Iterable[int]) -> None:
         """An entry came that was not here: with this device's key and a number never given out it has a twin.

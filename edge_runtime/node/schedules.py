@@ -29,6 +29,7 @@ from .commands import Submit
 from .effects import Note, Stage
 from .parts import Parts
 from .spool import Live
+from .store import Quarantined, is_damage
 
 PREFIX = "schedule:"
 SLOT = "{slot}"
@@ -130,8 +131,8 @@ class Schedules:
         with contained() as caught:
             live = self._submit(replace(schedule.task, name=schedule.task.name.replace(SLOT, slot)))
             made = replace(mark, object=live.object.hex(), made_ms=parts.timeline.life_ms, error="")
-        if isinstance(caught.error, sqlite3.OperationalError):
-            raise caught.error  # the disk, not the task
+        if isinstance(caught.error, (sqlite3.OperationalError, Quarantined)) or is_damage(caught.error):
+            raise caught.error or AssertionError  # the disk, or an object of that name, not the task
         if caught.error is not None:
             # Refused, or a mistake in what the task begins: the event that came along pays for neither.
             parts.store.run("ROLLBACK TO slot")

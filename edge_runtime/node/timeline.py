@@ -21,7 +21,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ..base.limits import ABSENCE_MS_MAX, CLOCK_SAVE_MS, PEER_STEP_EVERY_MS, PEER_STEP_MS_MAX
+from ..base.limits import ABSENCE_MS_MAX, CLOCK_SAVE_MS, PEER_STEP_EVERY_MS, PEER_STEP_MS_MAX, WALL_MS_MAX
 from ..base.moment import Moment, Trust
 from ..base.units import MINUTE_MS, SECOND_MS
 from .store import Store
@@ -138,12 +138,15 @@ class Timeline:
         """Take the time that a peer offers, if it knows better: as trust `peer` only, in a bounded step.
 
         A device in step with a clock of its own hears nobody; one that has a peer's word hears only who is in step.
-        Where this device never had a time that anybody vouched for, the first word is taken whole.
+        Where this device never had a time that anybody vouched for, the first word is taken whole. A time beyond
+        WALL_MS_MAX is none: a device that took it could write no entry any more.
 
         Returns:
             whether the wall clock or its trust changed.
         """
         if self.moment.trust > Trust.PEER or trust < Trust.PEER or trust <= self.moment.trust:
+            return False
+        if wall_ms > WALL_MS_MAX:
             return False
         step_ms = wall_ms - self.moment.wall_ms
         if self._basis > Trust.NONE and abs(step_ms) > PEER_STEP_MS_MAX:

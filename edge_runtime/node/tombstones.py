@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ..base.errors import PeerError
-from ..base.limits import EVICTIONS_PER_EVENT_MAX, TOMBSTONE_BYTES, TOMBSTONE_MARGIN_MS
+from ..base.limits import EVICTIONS_PER_EVENT_MAX, INTEGER_MAX, TOMBSTONE_BYTES, TOMBSTONE_MARGIN_MS
 from ..base.moment import Trust
 from ..objects.bodies import CreatedClear, TerminatedClear, TerminatedSealed
 from ..objects.entries import Entry, reopen
@@ -92,6 +92,7 @@ class Tombstones:
             terminated = live.state.history.placed[live.state.history.view.tip].entry.raw
         kept_name = name if origin == spool.members.device else ""
         until_wall_ms = created.wall_ms + created.lifetime_ms + TOMBSTONE_MARGIN_MS
+        until_wall_ms = min(until_wall_ms, INTEGER_MAX)  # its maker may have said any time
         spool.usage.move(spool.buckets(shelf), shelf[16], (), 0)
         spool.forget(object_id)
         for table in OF_OBJECT:

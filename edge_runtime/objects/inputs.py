@@ -8,6 +8,7 @@ Source: `docs/format.md` (State).
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Sequence
 
@@ -81,9 +82,9 @@ class Inputs:
                 case Kind.ADVISED:
                     advised = read_advised(read_sealed(record), ref, entry.height, entry.author)
                     if advised is not None:
-                        self.advice = sorted([*self.advice, advised], key=lambda item: (item.height, item.ref))
+                        insort(self.advice, advised, key=lambda item: (item.height, item.ref))
                 case Kind.CANCEL_REQUESTED:
-                    self.cancels = sorted([*self.cancels, entry.id])
+                    insort(self.cancels, entry.id)
                 case Kind.HOLDING:
                     clear = read_clear(record)
                     assert isinstance(clear, b.HoldingClear)
@@ -114,8 +115,7 @@ class Inputs:
             self._keep_input(Input(ref, entry.height, name, value, entry.author, entry.age_ms, is_own, unit))
 
     def _keep_input(self, item: Input) -> None:
-        self.inputs.append(item)
-        self.inputs.sort(key=lambda item: (item.height, item.ref))
+        insort(self.inputs, item, key=lambda item: (item.height, item.ref))
         self._takeable = None
 
     def takeable(self) -> list[Input]:

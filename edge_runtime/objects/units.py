@@ -18,6 +18,7 @@ Bonabeau et al. 1999), the hash order after rendezvous hashing (Thaler & Ravisha
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Mapping
 from enum import IntEnum
@@ -126,9 +127,8 @@ class Units:
                 permille, newest_ms = self._progress.get((*key, author), (0, -1))
                 self._progress[(*key, author)] = (max(permille, body.permille), max(newest_ms, age_ms))
                 if body.value:
-                    parts = self.parts.setdefault(key, [])
-                    parts.append(Part(height, ref, author, body.permille, body.value))
-                    parts.sort(key=lambda part: (part.height, part.ref))
+                    part = Part(height, ref, author, body.permille, body.value)
+                    insort(self.parts.setdefault(key, []), part, key=lambda part: (part.height, part.ref))
             case Said.RESULT:
                 place = self._result_refs.get((*key, author))
                 if place is None or (height, ref) < place:

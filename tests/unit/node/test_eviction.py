@@ -7,7 +7,9 @@ import sqlite3
 import pytest
 
 from edge_runtime.base.errors import Exit, UsageError
-from edge_runtime.base.limits import ENDED_KEPT_MS_DEFAULT, HANDED_KEPT_MS, VACUUM_PAGES_KEPT, VACUUM_PAGES_MAX
+from edge_runtime.base.limits import (
+    ENDED_KEPT_MS_DEFAULT, HANDED_KEPT_MS, INTEGER_MAX, VACUUM_PAGES_KEPT, VACUUM_PAGES_MAX,
+)  # fmt: skip
 from edge_runtime.base.units import DAY_MS, HOUR_MS, KIB
 from edge_runtime.node import commands as c
 from edge_runtime.node import events as e
@@ -308,3 +310,20 @@ def test_an_end_that_is_still_to_be_told_stays_until_it_is(to: Teller) -> None:
     base.inbox.append(e.Called(lambda: base.node.results.strike(bytes.fromhex(made["object"]), to)))
     pass_days(world, base, 1)
     assert names(base) == []
+
+
+def test_an_offer_that_never_ends_does_no_harm_to_whom_it_is_made() -> None:
+    """Behaviour: 14.7: the largest age there is, said to a device that can take nothing now, fits its store."""
+    world = make_world("base", "drone")
+    base, drone = world.device("base"), world.device("drone")
+    world.run(hours=2)
+    hold(base, "it", kib=1)
+    live = base.node.parts.spool.find_row(1)
+    assert live is not None
+    offered = make(Kind.OFFERED, b.OfferedClear(drone.key.public, live.state.history.view.number + 1, INTEGER_MAX, ""))
+    drone.node.returning.begin("a test")
+    with base.store.transaction():
+        live.made.append(offered)
+        base.node.parts.pen.write_turn(live, base.node.parts.spool.age_ms(live))
+    meet(world, "base", "drone")
+    assert names(drone) == ["it"] and drone.store.run("SELECT pin_ms FROM shelf").fetchone()[0] == INTEGER_MAX

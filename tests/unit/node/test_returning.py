@@ -10,8 +10,12 @@ from edge_runtime import App, Context
 from edge_runtime.base.errors import Exit, UsageError
 from edge_runtime.base.limits import SEQUENCE_JUMP
 from edge_runtime.node import commands as c
-from edge_runtime.node import membership
+from edge_runtime.node import membership, returning
+from edge_runtime.node.contacts import Contact
+from edge_runtime.node.events import Imported
+from edge_runtime.node.messages import Head, Heads
 from edge_runtime.node.returning import TWIN
+from edge_runtime.objects.capsule import read_capsule
 from edge_runtime.objects.entries import verify
 from edge_runtime.testing import Device, World
 
@@ -120,6 +124,35 @@ def test_in_quarantine_no_custody_is_taken_and_what_it_holds_is_served(world: Wo
     assert base.show("a")["intent"] == "work" and base.ask(c.Peers())[0]["connected"]
 
 
+def test_what_can_not_be_had_any_more_is_not_waited_for(world: World) -> None:
+    """Behaviour: 12.5: an object that ended and is past its lifetime is refused by whoever did not know it."""
+    base, peer = world.device("base"), world.device("peer")
+    base.submit("work", {"name": "early"}, name="early")
+    world.run(seconds=1)
+    card = world.copy_card("base")
+    peer.submit("work", {"name": "short"}, name="short", lifetime_ms=60_000)
+    world.run(minutes=5)
+    assert peer.show("short")["end"] == "expired"
+    world.link("base", "peer", up=False)
+    world.insert_card("base", card)
+    world.run(minutes=1)
+    world.link("base", "peer", up=True)
+    world.run(minutes=1)
+    assert base.ask(c.Status())["quarantine"] is None
+
+
+def test_a_list_of_heads_without_end_fills_no_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behaviour: 12.5: and a quarantine does not end by what was not looked at."""
+    monkeypatch.setattr(returning, "KNOWN_HEADS_MAX", 10)
+    base = went_back(world)
+    returned = base.node.returning
+    contact = Contact(99, world.device("peer").key.public, (), 0, "", "", 0)
+    for number in range(100):
+        items = tuple(Head(bytes([number, at] * 16), (bytes(32),)) for at in range(5))
+        returned.hear_heads(contact, Heads(items, number == 99))
+    assert len(returned._lacking[99]) <= 15 and returned.why
+
+
 def test_an_operators_word_ends_it_where_no_peer_is_left(world: World) -> None:
     """Behaviour: 12.5: `restore --alone`, or `resume` with no object."""
     base = went_back(world)
@@ -196,3 +229,27 @@ def test_honest_devices_are_never_suspect(world: World) -> None:
     world.link("base", "peer", up=True)
     world.run(minutes=5)
     assert base.ask(c.Status())["suspects"] == peer.ask(c.Status())["suspects"] == 0
+
+
+def test_two_writers_are_found_by_what_a_stick_brings_as_well(world: World) -> None:
+    """Behaviour: 12.4: where devices never meet, capsules are all that goes between them."""
+    base, peer = world.device("base"), world.device("peer")
+    base.submit("work", {"name": "twin"}, name="twin")
+    world.run(seconds=1)
+    world.link("base", "peer", up=False)
+    card = world.copy_card("base")
+    base.fact("go", True)
+    world.run(seconds=1)
+    capsules = [base.ask(c.Export("twin"))["capsule"]]
+    world.insert_card("base", card, "")
+    base.ask(c.Cancel("twin"))
+    world.run(seconds=1)
+    capsules.append(base.ask(c.Export("twin"))["capsule"])
+    for number, data in enumerate(capsules):
+        found = read_capsule(bytes.fromhex(data))
+        header = found.header
+        peer.inbox.append(
+            Imported(900 + number, header.object, found.grants, found.entries, header.age_ms, header.age_is_exact)
+        )
+        world.run(seconds=1)
+    assert peer.ask(c.Status())["suspects"] == 1

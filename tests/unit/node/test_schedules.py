@@ -14,6 +14,7 @@ from edge_runtime.node import events as e
 from edge_runtime.node.schedules import Schedule
 from edge_runtime.testing import Device, DevicePlan, World
 from tests.support.world_app import Doings, make_app
+from tests.unit.node.test_quarantine import damage
 
 GREET = c.Submit("greet", {"name": "you"}, name="hourly-{slot}")
 HOURLY = Schedule("hourly", GREET, every_ms=HOUR_MS)
@@ -206,3 +207,15 @@ def test_a_mistake_in_what_a_slot_begins_costs_that_slot_alone(world: World) -> 
     base.node.schedules._submit = submit
     world.run(minutes=61)
     assert names(base) == ["hourly-2"] and row_of(base)["error"] is None
+
+
+def test_a_slot_whose_name_an_object_with_damaged_bytes_has_sets_that_object_aside(world: World) -> None:
+    """Behaviour: 18.3: the damage is the object's, not the task's: it is said of it, and peers are asked for it."""
+    base = world.device("base")
+    follow(world, base, HOURLY)
+    base.submit("greet", {"name": "me"}, name="hourly-1")
+    world.run(seconds=1)
+    damage(base, "hourly-1")
+    world.run(hours=2)
+    assert [row["name"] for row in base.ask(c.Status())["quarantined"]] == ["hourly-1"]
+    assert names(base) == ["hourly-2"] and row_of(base)["missed"] == 1

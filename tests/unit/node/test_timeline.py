@@ -6,7 +6,9 @@ import sqlite3
 
 import pytest
 
-from edge_runtime.base.limits import ABSENCE_MS_MAX, CLOCK_SAVE_MS, PEER_STEP_EVERY_MS, PEER_STEP_MS_MAX
+from edge_runtime.base.limits import (
+    ABSENCE_MS_MAX, CLOCK_SAVE_MS, INTEGER_MAX, PEER_STEP_EVERY_MS, PEER_STEP_MS_MAX, WALL_MS_MAX,
+)  # fmt: skip
 from edge_runtime.base.moment import Moment, Trust
 from edge_runtime.base.units import DAY_MS
 from edge_runtime.node.store import Store
@@ -128,6 +130,14 @@ def test_a_peers_first_word_is_taken_whole_and_a_later_one_in_steps(store: Store
     timeline.advance(Moment(1_000 + PEER_STEP_EVERY_MS, 0, Trust.NONE))
     assert timeline.hear_peer(FAR_MS, Trust.NTP)
     assert timeline.moment.wall_ms == WALL_MS + DAY_MS + 2 * PEER_STEP_MS_MAX + PEER_STEP_EVERY_MS
+
+
+@pytest.mark.parametrize("wall_ms", [WALL_MS_MAX + 1, INTEGER_MAX])
+def test_a_time_that_no_calendar_holds_is_not_taken_from_a_peer(store: Store, wall_ms: int) -> None:
+    """Behaviour: 16.5: with the largest integer for a time, a device that had none could never write an entry again."""
+    timeline = clock_of(store, 0, Trust.NONE)
+    assert not timeline.hear_peer(wall_ms, Trust.NTP) and timeline.moment == Moment(1_000, 0, Trust.NONE)
+    assert timeline.hear_peer(WALL_MS_MAX, Trust.NTP)
 
 
 def test_a_step_that_is_cut_short_is_no_better_than_restored(store: Store) -> None:

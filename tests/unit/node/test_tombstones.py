@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edge_runtime.base.errors import PeerError
-from edge_runtime.base.limits import TOMBSTONE_MARGIN_MS
-from edge_runtime.base.moment import Trust
+from edge_runtime.base.limits import INTEGER_MAX, TOMBSTONE_MARGIN_MS
+from edge_runtime.base.moment import Moment, Trust
 from edge_runtime.base.units import DAY_MS
 from edge_runtime.node import commands as c
 from edge_runtime.node.effects import Send, StartStep
@@ -106,6 +106,35 @@ def test_custody_that_is_offered_brings_back_what_went_for_room() -> None:
     base.ask(c.Hand("drone", "it"))
     meet(world, "base", "drone")
     assert base.show("it")["custodian_name"] == "drone" and names(drone) == ["it"]
+
+
+def test_custody_that_is_offered_brings_it_back_in_the_contact_in_which_it_went() -> None:
+    """Behaviour: 14.7: what was asked once in a contact is asked again, for it went in between."""
+    world = make_world("base", "drone")
+    base, drone = world.device("base"), world.device("drone")
+    hold(base, "it", kib=1)
+    world.link("base", "drone", up=True)
+    world.run(seconds=5)
+    assert names(drone) == ["it"]
+    with drone.store.transaction():
+        drone.node.parts.eviction.tombstones.bury(1, "by hand")
+    base.ask(c.Hand("drone", "it"))
+    world.run(seconds=5)
+    assert base.show("it")["custodian_name"] == "drone" and names(drone) == ["it"]
+
+
+def test_a_maker_that_lies_about_the_time_keeps_no_object_from_going() -> None:
+    """Behaviour: 14.6: the largest wall time there is, too, makes a tombstone that fits the store."""
+    world = make_world("base", "drone")
+    base, drone = world.device("base"), world.device("drone")
+    base.node.parts.timeline.advance = lambda reading: None  # type: ignore[method-assign]
+    base.node.parts.timeline.moment = Moment(0, INTEGER_MAX, Trust.GPS)
+    hold(base, "it", kib=1)
+    meet(world, "base", "drone")
+    assert names(drone) == ["it"]
+    with drone.store.transaction():
+        drone.node.parts.eviction.tombstones.bury(1, "by hand")
+    assert drone.store.run("SELECT until_wall_ms FROM tombstones").fetchone()[0] == INTEGER_MAX
 
 
 def forged(device: Device, signer: Device, epoch: int, kind: Kind = Kind.TERMINATED) -> Entry:

@@ -17,7 +17,7 @@ from .spool import Live
 
 
 class Capsules:
-    """Reads objects into capsules, and takes capsules in. `judge`: looks at each entry that is new for a second writer."""
+    """Reads objects into capsules, and takes capsules in. `judge`: looks at each entry that is new."""
 
     def __init__(
         self, parts: Parts, intake: Intake, go_on: Callable[[Live], None], judge: Callable[[Live, Entry], None]

@@ -38,6 +38,7 @@ class Returning:
         self.parts = parts
         self._lacking: dict[int, dict[bytes, tuple[bytes, ...]]] = {}  # by contact: what its peer told of, not here yet
         self._told_all: dict[int, None] = {}
+        self._told_too_much: dict[int, None] = {}
         self.on_end: Callable[[], None] = lambda: None
 
     @property
@@ -89,6 +90,7 @@ class Returning:
         self.parts.effects.append(MembershipChanged())
         self._lacking.clear()
         self._told_all.clear()
+        self._told_too_much.clear()
         self.on_end()
         self.parts.agenda.wake_topic(QUARANTINE_TOPIC)
         self._say(f"over: {how}")
@@ -108,9 +110,11 @@ class Returning:
         if not self.why:
             return
         lacking = self._lacking.setdefault(contact.number, {})
-        if len(lacking) <= KNOWN_HEADS_MAX:  # beyond it the next contact goes on; and a list without end fills nothing
+        if contact.number not in self._told_too_much:
             lacking.update((item.object, item.heads) for item in message.items if not self._is_here(item))
-        if message.is_last and len(lacking) <= KNOWN_HEADS_MAX:
+        if len(lacking) > KNOWN_HEADS_MAX:  # no more is remembered: the next contact's list is shorter
+            self._told_too_much[contact.number] = None
+        if message.is_last and contact.number not in self._told_too_much:
             self._told_all[contact.number] = None
         self._look(contact)
 
@@ -132,6 +136,7 @@ class Returning:
         """A contact is over: the next one tells again."""
         self._lacking.pop(contact, None)
         self._told_all.pop(contact, None)
+        self._told_too_much.pop(contact, None)
 
     def _look(self, contact: Contact) -> None:
         if contact.number in self._told_all and not self._lacking.get(contact.number):

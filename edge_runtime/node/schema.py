@@ -176,6 +176,10 @@ CREATE TABLE IF NOT EXISTS invited (
 ) WITHOUT ROWID;
 """
 
+# What others made and turn, in the order in which it goes for room: without it each event of a full spool would sort
+# all of it. Rows of own objects are not in it, so a step of one writes no page more. Made when the store is opened.
+SHELF_CARRIED = "CREATE INDEX IF NOT EXISTS shelf_carried ON shelf (class, deadline_ms) WHERE is_mine = 0;"
+
 # Keys that have two writers, with the first proof against each. Made when the store is opened.
 SUSPECTS = """
 CREATE TABLE IF NOT EXISTS suspects (

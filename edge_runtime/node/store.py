@@ -14,7 +14,7 @@ from typing import Any
 from ..base.errors import EdgeError, Exit, UsageError
 from .schema import (
     DERIVED, DERIVED_TABLES, ENTRY_BITS, FAMILIES, HAPPENED, INVITATIONS, OF_ROW, PACING, REVOCATIONS, SCHEMA_VERSION,
-    SOURCE, SUSPECTS, UPGRADES, VIEWS,
+    SHELF_CARRIED, SOURCE, SUSPECTS, UPGRADES, VIEWS,
 )  # fmt: skip
 
 
@@ -86,6 +86,7 @@ class Store:
             connection.execute(REVOCATIONS)
             connection.executescript(INVITATIONS)
             connection.execute(SUSPECTS)
+            connection.execute(SHELF_CARRIED)
         except sqlite3.DatabaseError as error:
             if code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 hint = (

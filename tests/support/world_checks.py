@@ -188,8 +188,8 @@ class WorldChecks:
         """All devices hold the same entries, fold to the same bytes, and agree on who has custody.
 
         An object whose lifetime is over may be missing: a device that does not know it takes it no more. So may one that
-        a device let go for room, unless it is the custodian. And one of which the last copies are known to be stale,
-        by a signed end without the history up to it, is spread no more.
+        a device let go for room, unless it is the custodian. And one whose last copies are known to be stale, by a
+        signed end without the history up to it, is spread no more.
         """
         devices = list(self.world.devices.values())
         states = {device.name: _states(device) for device in devices}

@@ -150,7 +150,10 @@ def test_a_list_of_heads_without_end_fills_no_memory(world: World, monkeypatch: 
     for number in range(100):
         items = tuple(Head(bytes([number, at] * 16), (bytes(32),)) for at in range(5))
         returned.hear_heads(contact, Heads(items, number == 99))
-    assert len(returned._lacking[99]) <= 15 and returned.why
+        assert len(returned._lacking[99]) <= 15
+        if number == 50:
+            returned._lacking[99].clear()  # all of it came meanwhile; of what was not remembered nobody knows
+    assert returned.why
 
 
 def test_an_operators_word_ends_it_where_no_peer_is_left(world: World) -> None:

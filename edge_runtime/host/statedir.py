@@ -41,10 +41,10 @@ class StateDir(Struct):
         """
         path = path.absolute()
         try:
-            for folder in (path, path / "keys"):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_owner(path)  # before anything is made in it: a folder of root's would lock the owner out
+            (path / "keys").mkdir(mode=0o700, exist_ok=True)
             _check_private(path / "keys", is_folder=True)
-            _check_owner(path)
             lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except PermissionError as error:
             raise UsageError(

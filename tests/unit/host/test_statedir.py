@@ -88,6 +88,14 @@ def test_a_half_written_key_of_a_power_cut_is_not_taken_for_one(state: StateDir)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_root_leaves_nothing_in_an_empty_state_of_another_user(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65_534, 65_534)
+    with pytest.raises(UsageError, match="belongs to user 65534"):
+        StateDir.open(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 def test_a_state_of_another_user_is_refused_even_by_root(tmp_path: Path) -> None:
     StateDir.open(tmp_path / "state").close()
     os.chown(tmp_path / "state", 12_345, 12_345)

@@ -15,18 +15,24 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
-@pytest.fixture(scope="session")
+NEEDS = (
+    "module:playwright", "module:axe_playwright_python", "module:starlette", "module:uvicorn", "module:prometheus_client",
+    f"command:{EXECUTABLE}",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window."""
-    require("module:playwright", "module:axe_playwright_python", "module:starlette", "module:uvicorn",
-            "module:prometheus_client", f"command:{EXECUTABLE}")  # fmt: skip
+    """Chromium without a window; not for longer than a module, for its driver keeps an event loop in this thread."""
+    require(*NEEDS)
     with launch() as found:
         yield found
 
 
 @pytest.fixture(scope="session")
-def story(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Three daemons whose story was played."""
+    require(*NEEDS)
     found = Story(tmp_path_factory.mktemp("story"))
     try:
         found.begin().play()

@@ -21,6 +21,15 @@ def test_nothing_of_the_site_comes_from_another_server() -> None:
         assert (DOCS / asset).is_file() and "http" not in (DOCS / asset).read_text()
 
 
+def test_a_page_that_teaches_begins_with_what_one_has_at_the_end() -> None:
+    menu = CONFIG.partition("  - Tutorial:")[2].partition("  - How it works:")[0]
+    pages = re.findall(r"(\S+\.md)$", menu, re.M)
+    assert len(pages) > 10
+    for name in pages:
+        begin = (DOCS / name).read_text().partition("\n## ")[0]
+        assert "At the end " in begin, name
+
+
 def test_every_page_begins_with_its_one_title() -> None:
     for name in NAV:
         text = re.sub(r"^(```|~~~).*?^\1", "", (DOCS / name).read_text(), flags=re.M | re.S)

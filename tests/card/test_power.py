@@ -25,7 +25,7 @@ from tests.support.cards import Card, run
 from tests.support.daemons import Daemon, wait_until
 
 STEPS = 5
-CUTS = int(os.environ.get("EDGE_CUTS", "100"))
+CUTS = int(os.environ.get("EDGE_CUTS", "300"))
 LANES = 4  # cards side by side: most of a cut is waiting for a daemon to start
 SEED = int(os.environ.get("EDGE_CUT_SEED", "20261125"))
 IMAGES = int(os.environ.get("EDGE_IMAGES", "60"))
@@ -101,6 +101,12 @@ class Starts:
         self._at = self.log.stat().st_size if self.log.exists() else 0
 
 
+def open_state(folder: Path) -> StateDir:
+    """Open a state that no daemon has. Another lane's child holds a copy of our last lock until it has become a daemon."""
+    found: StateDir = wait_until(lambda: StateDir.open(folder), 10, "the lock")
+    return found
+
+
 def open_node(state: StateDir) -> Node:
     return make_node(state, (), Policy.default(), Clock(), "x")
 
@@ -115,7 +121,7 @@ def finals(node: Node, object_id: str) -> Counter[str]:
 
 def check_spool(folder: Path, told: Told, begun: dict[int, int], numbers: Iterable[int]) -> None:
     """What was acknowledged is in the spool: objects, ends, and the steps before each step that had begun."""
-    state = StateDir.open(folder)
+    state = open_state(folder)
     try:
         node = open_node(state)
         run_sql = node.parts.store.run
@@ -207,7 +213,7 @@ class Lane:
 
     def check_starts(self, folder: Path) -> None:
         self.starts.read()
-        state = StateDir.open(folder)
+        state = open_state(folder)
         try:
             node = open_node(state)
             for object_id in self.told.made.values():

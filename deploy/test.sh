@@ -63,10 +63,10 @@ case $mode in
         # shellcheck disable=SC2086
         set -- -m "not wide" $levels "$@"
         ;;
-    long) : "${EDGE_SEEDS:=2000}" "${EDGE_CUTS:=300}" ;;
+    long) : "${EDGE_SEEDS:=2000}" "${EDGE_CUTS:=1000}" ;;
     all) : "${EDGE_SEEDS:=50}" ;;
 esac
-: "${EDGE_CUTS:=100}"
+: "${EDGE_CUTS:=300}"
 export EDGE_SEEDS EDGE_CUTS
 # The tests start hundreds of daemons: compiled once, kept beside what is installed and not in the tree.
 unset PYTHONDONTWRITEBYTECODE
